@@ -1,0 +1,456 @@
+/**
+ * The edge of the hexagon: everything that verbs ask of the world, on one page.
+ *
+ * A power is a port: what a program is not wired to have, it can't use. Storage failures are
+ * defects (they die in the adapter); typed errors are those on which a caller acts.
+ */
+import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import type {
+  Certificate,
+  Enrolment,
+  EnrolmentRequest,
+  RootDocument,
+  Signed
+} from "../domain/enrolment.ts"
+import type { EntityKey, Kind, PasswordWrap } from "../domain/entity.ts"
+import type { Execution } from "../domain/execution.ts"
+import type { Buckets, Change, Cursor, FeedPage } from "../domain/feed.ts"
+import type { HistoryEntry } from "../domain/history.ts"
+import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../domain/id.ts"
+import type { Manifest, Plan } from "../domain/plan.ts"
+import type { CatalogueRecord } from "../domain/record.ts"
+import type { Capabilities } from "../domain/release.ts"
+import type { Link } from "../domain/scope.ts"
+import type { SetDigest } from "../domain/set-digest.ts"
+
+// ---------------------------------------------------------------- both sides
+
+/** SHA-256, synchronous: it is needed once per entity on the hottest path. */
+export class Hashing extends Context.Service<
+  Hashing,
+  { readonly sha256: (bytes: Uint8Array | string) => Digest }
+>()("testferry/Hashing") {}
+
+/** Runs an effect in one transaction of this side's database: all of it, or nothing. */
+export class Atomic extends Context.Service<
+  Atomic,
+  { readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> }
+>()("testferry/Atomic") {}
+
+/** The bytes under a digest are not all here, or are not the bytes that the digest names. */
+export class BlobDamaged extends Schema.TaggedError<BlobDamaged>()("BlobDamaged", {
+  blob: Schema.String
+}) {}
+
+/** There is no room to store what was about to be stored. */
+export class NoSpace extends Schema.TaggedError<NoSpace>()("NoSpace", {
+  needed: Schema.Int,
+  free: Schema.Int
+}) {}
+
+/** Large contents by the digest of their bytes. A partial write is invisible to `has` and `read`. */
+export class Blobs extends Context.Service<
+  Blobs,
+  {
+    readonly has: (blob: Digest) => Effect.Effect<boolean>
+    /** Bytes of a blob, from an offset on, at most `length` of them. */
+    readonly read: (
+      blob: Digest,
+      range?: { readonly offset: number; readonly length?: number }
+    ) => Stream.Stream<Uint8Array>
+    readonly size: (blob: Digest) => Effect.Effect<Option.Option<number>>
+    /** How many bytes of an interrupted write are here already. */
+    readonly partial: (blob: Digest) => Effect.Effect<number>
+    /**
+     * Continues a write at `partial` bytes and, at `size` bytes, checks the digest, makes the blob
+     * durable and visible. A wrong digest drops the partial bytes. Reports bytes as they come.
+     */
+    readonly write: <E, R>(
+      blob: Digest,
+      size: number,
+      rest: Stream.Stream<Uint8Array, E, R>,
+      onBytes: (bytes: number) => Effect.Effect<void>
+    ) => Effect.Effect<void, E | BlobDamaged | NoSpace, R>
+    /** Removes every blob that is not among `wanted`. */
+    readonly sweep: (wanted: ReadonlySet<Digest>) => Effect.Effect<number>
+  }
+>()("testferry/Blobs") {}
+
+/** What happened, append only. */
+export class History extends Context.Service<
+  History,
+  {
+    readonly append: (entry: HistoryEntry) => Effect.Effect<void>
+    readonly recent: (limit: number) => Effect.Effect<ReadonlyArray<HistoryEntry>>
+  }
+>()("testferry/History") {}
+
+/** A password did not open the wrap it was tried on. */
+export class WrongPassword extends Schema.TaggedError<WrongPassword>()("WrongPassword", {}) {}
+
+/** Something sealed could not be opened; why is nobody's business. */
+export class Unopenable extends Schema.TaggedError<Unopenable>()("Unopenable", {}) {}
+
+/** Opens password wraps, at the full cost of the key derivation (format §3.5). */
+export class Passwords extends Context.Service<
+  Passwords,
+  {
+    readonly unwrap: (
+      user: EntityId,
+      wrap: PasswordWrap,
+      password: string
+    ) => Effect.Effect<string, WrongPassword>
+    /** Costs the same as `unwrap` and fails, for a login that nobody has. */
+    readonly decoy: (password: string) => Effect.Effect<never, WrongPassword>
+  }
+>()("testferry/Passwords") {}
+
+/** Opens what is sealed to an identity that the caller has. */
+export class Opener extends Context.Service<
+  Opener,
+  {
+    readonly open: (identity: string, box: string) => Effect.Effect<string, Unopenable>
+    readonly loginTag: (loginKey: string, login: string) => Digest
+  }
+>()("testferry/Opener") {}
+
+// ---------------------------------------------------------------- central
+
+/** The catalogue and its graph. */
+export class Catalogue extends Context.Service<
+  Catalogue,
+  {
+    readonly byNames: (
+      names: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, CatalogueRecord>>
+    readonly byIds: (
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlyMap<EntityId, CatalogueRecord>>
+    readonly list: (kind: Kind) => Stream.Stream<CatalogueRecord>
+    /** Creates or replaces records, with their links; each gets the next revision. */
+    readonly put: (records: ReadonlyArray<CatalogueRecord>) => Effect.Effect<void>
+    readonly remove: (ids: ReadonlyArray<EntityId>) => Effect.Effect<void>
+    /** The organisations whose scope reaches any of these entities. */
+    readonly concerned: (ids: ReadonlyArray<EntityId>) => Effect.Effect<ReadonlySet<OrganisationId>>
+    /** Every link that can be reached from the organisation. */
+    readonly linksWithin: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<Link>>
+    /** The revision of each entity that can be reached from the organisation, with its kind. */
+    readonly revisionsWithin: (
+      organisation: OrganisationId
+    ) => Effect.Effect<ReadonlyArray<{ readonly key: EntityKey; readonly revision: number }>>
+    /** For each of these people, all centers of the whole catalogue whose roster shows them. */
+    readonly centersShowing: (
+      people: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlyMap<EntityId, ReadonlyArray<EntityId>>>
+  }
+>()("testferry/Catalogue") {}
+
+/** What was sealed once and is offered many times: profiles by stamp, keys by version. */
+export class SealedStore extends Context.Service<
+  SealedStore,
+  {
+    readonly find: (
+      keys: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, { readonly stamp: string; readonly box: string }>>
+    readonly put: (
+      boxes: ReadonlyArray<{ readonly key: string; readonly stamp: string; readonly box: string }>
+    ) => Effect.Effect<void>
+  }
+>()("testferry/SealedStore") {}
+
+/** An entity to be offered: `digest` null when it is gone. `stamp` tells what it was made from. */
+export interface Offer {
+  readonly key: EntityKey
+  readonly stamp: string
+  readonly digest: Digest | null
+  readonly body: string | null
+}
+
+/** The cursor is of another life of central, or ahead of it: start again with a full snapshot. */
+export class FeedReset extends Schema.TaggedError<FeedReset>()("FeedReset", {
+  epoch: Schema.String
+}) {}
+
+/** The change feed of each organisation. */
+export class Feeds extends Context.Service<
+  Feeds,
+  {
+    /** Makes concurrent changes of one organisation's feed wait for each other; in a transaction. */
+    readonly lock: (organisation: OrganisationId) => Effect.Effect<void>
+    /** What is offered now, by key: the stamp it was made from. */
+    readonly stamps: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<string, string>>
+    /** Appends offers that differ from what is offered; returns how many did. */
+    readonly append: (
+      organisation: OrganisationId,
+      offers: ReadonlyArray<Offer>
+    ) => Effect.Effect<number>
+    readonly page: (
+      organisation: OrganisationId,
+      since: Cursor
+    ) => Effect.Effect<FeedPage, FeedReset>
+    readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets>
+    /** The live entities of one bucket, without their bodies. */
+    readonly bucket: (
+      organisation: OrganisationId,
+      bucket: number
+    ) => Effect.Effect<ReadonlyArray<Change>>
+    /** Live entities by key, with bodies; keys that are not offered are missing in the answer. */
+    readonly entities: (
+      organisation: OrganisationId,
+      keys: ReadonlyArray<EntityKey>
+    ) => Effect.Effect<ReadonlyArray<Change>>
+    /** Whether an organisation is offered a delivery with this blob. */
+    readonly offersBlob: (
+      organisations: ReadonlyArray<OrganisationId>,
+      blob: Digest
+    ) => Effect.Effect<boolean>
+  }
+>()("testferry/Feeds") {}
+
+/** Central's own secrets: makes keys, seals to others, keeps what it must keep in its vault. */
+export class Secrets extends Context.Service<
+  Secrets,
+  {
+    readonly newIdentity: Effect.Effect<{
+      readonly identity: string
+      readonly recipient: Recipient
+    }>
+    readonly randomText: (bytes: number) => Effect.Effect<string>
+    readonly seal: (recipients: ReadonlyArray<Recipient>, text: string) => Effect.Effect<string>
+    readonly toVault: (text: string) => Effect.Effect<string>
+    readonly fromVault: (box: string) => Effect.Effect<string>
+    readonly wrap: (input: {
+      readonly user: EntityId
+      readonly ver: number
+      readonly password: string
+      readonly identity: string
+      readonly recipient: Recipient
+    }) => Effect.Effect<PasswordWrap>
+    readonly newPassword: Effect.Effect<string>
+  }
+>()("testferry/Secrets") {}
+
+/** The keys by which central certifies devices and speaks to them. */
+export class Authority extends Context.Service<
+  Authority,
+  {
+    readonly roots: Effect.Effect<ReadonlyArray<Signed>>
+    readonly certify: (certificate: Certificate) => Effect.Effect<Signed>
+    /** Checks that the request is canonical and signed by the key it names. */
+    readonly checkRequest: (signed: Signed) => Effect.Effect<Option.Option<EnrolmentRequest>>
+  }
+>()("testferry/Authority") {}
+
+/** Somebody who may ask for tokens: an enrolled device, or a credential made by hand. */
+export interface Client {
+  readonly id: string
+  readonly kind: "device" | "credential"
+  readonly name: string
+  readonly organisations: ReadonlyArray<OrganisationId>
+  readonly state: "active" | "blocked" | "revoked"
+  readonly createdAt: number
+  readonly lastSeenAt: number | null
+  readonly program: string | null
+  /** Of a device: its keys. */
+  readonly keys: { readonly sig: string; readonly auth: string; readonly enc: string } | null
+  readonly serial: number
+}
+
+export class Clients extends Context.Service<
+  Clients,
+  {
+    readonly find: (id: string) => Effect.Effect<Option.Option<Client>>
+    readonly findBySigningKey: (sig: string) => Effect.Effect<Option.Option<Client>>
+    readonly list: (kind: Client["kind"]) => Effect.Effect<ReadonlyArray<Client>>
+    readonly put: (client: Client, secretHash?: string) => Effect.Effect<void>
+    readonly secretHash: (id: string) => Effect.Effect<Option.Option<string>>
+    readonly seen: (id: string, at: number, program: string) => Effect.Effect<void>
+    /** Remembers a one-time id until `expires`; false when it was used before. */
+    readonly useOnce: (id: string, now: number, expires: number) => Effect.Effect<boolean>
+  }
+>()("testferry/Clients") {}
+
+// ---------------------------------------------------------------- device
+
+/** Why a conversation with central did not come about. `reason` tells a person what to do. */
+export class CentralAway extends Schema.TaggedError<CentralAway>()("CentralAway", {
+  reason: Schema.Literals(["unreachable", "certificate", "timeout", "interrupted", "unavailable"]),
+  detail: Schema.String
+}) {}
+
+/** Central answered and said no. `code` is the stable code of the problem document. */
+export class CentralRefused extends Schema.TaggedError<CentralRefused>()("CentralRefused", {
+  code: Schema.String,
+  title: Schema.String,
+  detail: Schema.String
+}) {}
+
+/** What arrived is not what was promised. Asking again will not help. */
+export class CentralInconsistent extends Schema.TaggedError<CentralInconsistent>()(
+  "CentralInconsistent",
+  { what: Schema.String }
+) {}
+
+export type CentralFailure = CentralAway | CentralRefused | CentralInconsistent
+
+/** Central as a device meets it: at the far end of HTTPS, or inside a bundle. */
+export class Central extends Context.Service<
+  Central,
+  {
+    readonly capabilities: Effect.Effect<Capabilities, CentralFailure>
+    readonly page: (
+      organisation: OrganisationId,
+      since: Cursor
+    ) => Effect.Effect<FeedPage, CentralFailure | FeedReset>
+    readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets, CentralFailure>
+    readonly bucket: (
+      organisation: OrganisationId,
+      bucket: number
+    ) => Effect.Effect<ReadonlyArray<Change>, CentralFailure>
+    readonly entities: (
+      organisation: OrganisationId,
+      keys: ReadonlyArray<EntityKey>
+    ) => Effect.Effect<ReadonlyArray<Change>, CentralFailure>
+    readonly blob: (blob: Digest, offset: number) => Stream.Stream<Uint8Array, CentralFailure>
+  }
+>()("testferry/Central") {}
+
+/** Central at the moment of enrolment, when the device has no certificate yet. */
+export class CentralDesk extends Context.Service<
+  CentralDesk,
+  {
+    readonly enrol: (
+      request: Signed,
+      proof:
+        | { readonly login: string; readonly password: string }
+        | { readonly key: string; readonly secret: string }
+    ) => Effect.Effect<Enrolment, CentralFailure>
+  }
+>()("testferry/CentralDesk") {}
+
+/** A staged change, without its body. */
+export interface Staged {
+  readonly key: EntityKey
+  readonly digest: Digest | null
+}
+
+/** Everything a device holds for its organisations, and what it has fetched but not yet applied. */
+export class Holdings extends Context.Service<
+  Holdings,
+  {
+    readonly cursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
+    /** Where an interrupted fetch stopped: the cursor to ask from. */
+    readonly stagedCursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
+    /** Keeps a fetched page aside, durably; the same entity again replaces the older. */
+    readonly stage: (
+      organisation: OrganisationId,
+      changes: ReadonlyArray<Change>,
+      reached: Cursor
+    ) => Effect.Effect<void>
+    readonly staged: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<Staged>>
+    /** Bodies among what is staged, by key. */
+    readonly stagedBodies: (
+      organisation: OrganisationId,
+      keys: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, string>>
+    readonly dropStaged: (organisation: OrganisationId) => Effect.Effect<void>
+    /** Digests of what is held, of these keys or of all; what is merely `held` is left out. */
+    readonly manifest: (
+      organisation: OrganisationId,
+      keys: ReadonlyArray<string> | "all"
+    ) => Effect.Effect<Manifest>
+    /** Applies a plan from what is staged and sets the cursor. To be run inside `Atomic`. */
+    readonly apply: (
+      organisation: OrganisationId,
+      plan: Plan,
+      cursor: Cursor
+    ) => Effect.Effect<void>
+    /** Keys that are on the device only because something needs them. */
+    readonly heldKeys: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<string>>
+    readonly release: (
+      organisation: OrganisationId,
+      keys: ReadonlyArray<string>
+    ) => Effect.Effect<void>
+    readonly count: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<Kind, number>>
+    readonly set: (organisation: OrganisationId) => Effect.Effect<SetDigest>
+    readonly bucketSets: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<SetDigest>>
+    readonly bucketManifest: (
+      organisation: OrganisationId,
+      bucket: number
+    ) => Effect.Effect<Manifest>
+    /** Bodies of entities of some kinds, as held now. */
+    readonly bodies: (
+      organisation: OrganisationId,
+      kinds: ReadonlyArray<Kind>
+    ) => Stream.Stream<string>
+    readonly bodiesOf: (
+      organisation: OrganisationId,
+      keys: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, string>>
+    /** The people of this organisation that have a login tag. */
+    readonly personByTag: (
+      organisation: OrganisationId,
+      tag: Digest
+    ) => Effect.Effect<Option.Option<string>>
+    readonly wrapsFor: (
+      organisation: OrganisationId,
+      reader: EntityId
+    ) => Effect.Effect<ReadonlyArray<string>>
+  }
+>()("testferry/Holdings") {}
+
+/** Delivery executions on this device, as far as synchronising must know them. */
+export class Executions extends Context.Service<
+  Executions,
+  {
+    readonly put: (execution: Execution) => Effect.Effect<void>
+    readonly unsettled: Effect.Effect<ReadonlyArray<Execution>>
+  }
+>()("testferry/Executions") {}
+
+/** Another synchronisation of this device holds the lease. */
+export class SyncRunning extends Schema.TaggedError<SyncRunning>()("SyncRunning", {
+  since: Schema.Int
+}) {}
+
+/** One synchronisation at a time: a row with a heartbeat, so that a crashed one's lease expires. */
+export class Lease extends Context.Service<
+  Lease,
+  {
+    readonly hold: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SyncRunning, R>
+  }
+>()("testferry/Lease") {}
+
+/** Who this device is. Private keys never leave the adapter as bytes. */
+export interface Membership {
+  readonly device: DeviceId
+  readonly organisations: ReadonlyArray<OrganisationId>
+  readonly certificate: Signed
+  readonly root: RootDocument
+}
+
+export class DeviceIdentity extends Context.Service<
+  DeviceIdentity,
+  {
+    /** None before enrolment. */
+    readonly membership: Effect.Effect<Option.Option<Membership>>
+    readonly request: (name: string, now: number) => Effect.Effect<Signed>
+    /** Checks certificate and roots against the device's own keys, and keeps them. */
+    readonly accept: (enrolment: Enrolment) => Effect.Effect<Membership, CentralInconsistent>
+  }
+>()("testferry/DeviceIdentity") {}
+
+/** Too many wrong passwords: wait. */
+export class TooManyTries extends Schema.TaggedError<TooManyTries>()("TooManyTries", {
+  waitMillis: Schema.Int
+}) {}
+
+/** Counts wrong passwords per login, alike for logins that exist and those that don't. */
+export class LoginTries extends Context.Service<
+  LoginTries,
+  {
+    readonly admit: (tag: Digest, now: number) => Effect.Effect<void, TooManyTries>
+    readonly failed: (tag: Digest, now: number) => Effect.Effect<void>
+    readonly clear: (tag: Digest) => Effect.Effect<void>
+  }
+>()("testferry/LoginTries") {}

@@ -1,0 +1,77 @@
+/**
+ * The documents of enrolment (format §3.2, §3.3): a device asks, central certifies, and hands out
+ * the root document that says which keys speak for it. All are canonical JSON under an SSHSIG
+ * signature; the signed bytes are kept as they were.
+ */
+import { Schema } from "effect"
+import { Base64, DeviceId, Millis, OrganisationId, Recipient, Text } from "./id.ts"
+
+export const NAMESPACE = {
+  root: "testferry-root-v1",
+  certificate: "testferry-cert-v1",
+  enrolment: "testferry-enrol-v1"
+} as const
+
+/** A raw ed25519 public key in base64. */
+export const PublicKey = Base64.check(Schema.isMinLength(44), Schema.isMaxLength(44))
+
+export const EnrolmentRequest = Schema.Struct({
+  schema: Schema.Literal("testferry/enrol/1"),
+  requestId: Schema.String.check(Schema.isPattern(/^[0-9a-f-]{16,40}$/u)),
+  name: Text(120),
+  sig: PublicKey,
+  auth: PublicKey,
+  enc: Recipient,
+  program: Schema.String,
+  createdAt: Millis,
+  nonce: Base64
+})
+export type EnrolmentRequest = typeof EnrolmentRequest.Type
+
+export const Certificate = Schema.Struct({
+  schema: Schema.Literal("testferry/cert/1"),
+  serial: Schema.Int,
+  device: DeviceId,
+  organisations: Schema.Array(OrganisationId),
+  sig: PublicKey,
+  auth: PublicKey,
+  enc: Recipient,
+  notBefore: Millis,
+  notAfter: Millis
+})
+export type Certificate = typeof Certificate.Type
+
+const Role = Schema.Struct({ threshold: Schema.Int, keys: Schema.Array(Schema.String) })
+
+export const RootDocument = Schema.Struct({
+  schema: Schema.Literal("testferry/root/1"),
+  version: Schema.Int,
+  epoch: Schema.Int,
+  expires: Millis,
+  keys: Schema.Record(Schema.String, PublicKey),
+  roles: Schema.Struct({ root: Role, c2d: Role, deviceCa: Role, revocation: Role }),
+  results: Schema.NullOr(
+    Schema.Struct({
+      active: Schema.Struct({ id: Text(40), recipient: Recipient }),
+      recovery: Schema.Struct({ id: Text(40), recipient: Recipient })
+    })
+  ),
+  ingest: Schema.Struct({ id: Text(40), recipient: Recipient })
+})
+export type RootDocument = typeof RootDocument.Type
+
+/** A signed document: the exact text, and one armored signature per signer. */
+export const Signed = Schema.Struct({
+  text: Schema.String.check(Schema.isMaxLength(1_048_576)),
+  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096)))
+})
+export type Signed = typeof Signed.Type
+
+/** Central's answer to an enrolment. */
+export const Enrolment = Schema.Struct({ certificate: Signed, roots: Schema.Array(Signed) })
+export type Enrolment = typeof Enrolment.Type
+
+/** A certificate is good for a year; a device that synchronises gets a new one before. */
+export const CERTIFICATE_MILLIS = 366 * 24 * 3_600_000
+/** A root document is good for five years. */
+export const ROOT_MILLIS = 5 * 366 * 24 * 3_600_000

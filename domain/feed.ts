@@ -1,0 +1,58 @@
+/**
+ * What a device and central say to each other about entities (protocol §4).
+ *
+ * Central numbers every change that concerns an organisation with a dense version. A device asks
+ * for what came after its cursor and follows the feed to its live end; since a changed entity only
+ * ever moves forward in the feed, what it then holds is exactly the state at that end, whatever
+ * changed meanwhile.
+ */
+import { Schema } from "effect"
+import { BODY_MAX, Kind } from "./entity.ts"
+import { Digest, EntityId, OrganisationId } from "./id.ts"
+import { SetDigest } from "./set-digest.ts"
+
+/** One change: `digest` and `body` are null when the entity is gone (a tombstone). */
+export const Change = Schema.Struct({
+  version: Schema.Int,
+  kind: Kind,
+  id: EntityId,
+  digest: Schema.NullOr(Digest),
+  body: Schema.NullOr(Schema.String.check(Schema.isMaxLength(BODY_MAX)))
+})
+export type Change = typeof Change.Type
+
+/** Changes per page: large enough that round trips do not count, small enough to hold in memory. */
+export const PAGE_CHANGES = 2_000
+/** A page also ends at so many characters of bodies. */
+export const PAGE_CHARACTERS = 8 * 1_048_576
+
+/**
+ * A page of an organisation's feed. `head` is the version of the feed's end when the page was cut,
+ * `set` the digest of the whole set at `head`; `more` says that the page does not reach it. `epoch`
+ * changes when central was restored from a backup: then every cursor is void.
+ */
+export const FeedPage = Schema.Struct({
+  organisation: OrganisationId,
+  epoch: Schema.String,
+  head: Schema.Int,
+  more: Schema.Boolean,
+  set: SetDigest,
+  changes: Schema.Array(Change)
+})
+export type FeedPage = typeof FeedPage.Type
+
+/** The digests of the 256 buckets of an organisation's set at `head`, in order. */
+export const Buckets = Schema.Struct({
+  epoch: Schema.String,
+  head: Schema.Int,
+  buckets: Schema.Array(SetDigest)
+})
+export type Buckets = typeof Buckets.Type
+
+/** Where a device stands in an organisation's feed. Version 0 is before everything. */
+export interface Cursor {
+  readonly epoch: string
+  readonly version: number
+}
+
+export const START: Cursor = { epoch: "", version: 0 }

@@ -1,0 +1,40 @@
+/** What both sides remember of each synchronisation, for people and for support. */
+import { Schema } from "effect"
+import { Kind } from "./entity.ts"
+import { Millis, OrganisationId } from "./id.ts"
+
+export const KindCounts = Schema.Struct({
+  created: Schema.Int,
+  updated: Schema.Int,
+  deleted: Schema.Int,
+  kept: Schema.Int,
+  held: Schema.Int
+})
+export type KindCounts = typeof KindCounts.Type
+
+export const NO_COUNTS: KindCounts = { created: 0, updated: 0, deleted: 0, kept: 0, held: 0 }
+
+/** How a synchronisation ended. `incomplete`: the data is right, but some content is still missing. */
+export const Outcome = Schema.Literals([
+  "done",
+  "unchanged",
+  "incomplete",
+  "refused",
+  "failed",
+  "cancelled"
+])
+export type Outcome = typeof Outcome.Type
+
+export const HistoryEntry = Schema.Struct({
+  at: Millis,
+  verb: Schema.Literals(["enrol", "sync", "import", "publish", "audit", "device", "credential"]),
+  who: Schema.String,
+  device: Schema.NullOr(Schema.String),
+  organisation: Schema.NullOr(OrganisationId),
+  outcome: Outcome,
+  counts: Schema.Record(Kind, KindCounts),
+  bytes: Schema.Int,
+  millis: Schema.Int,
+  reason: Schema.String
+})
+export type HistoryEntry = typeof HistoryEntry.Type
