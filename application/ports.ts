@@ -12,7 +12,7 @@ import type {
   RootDocument,
   Signed
 } from "../domain/enrolment.ts"
-import type { EntityKey, Kind, PasswordWrap } from "../domain/entity.ts"
+import type { Entity, EntityKey, KeyWrap, Kind, PasswordWrap, Person } from "../domain/entity.ts"
 import type { Execution } from "../domain/execution.ts"
 import type { Buckets, Change, Cursor, FeedPage } from "../domain/feed.ts"
 import type { HistoryEntry } from "../domain/history.ts"
@@ -116,6 +116,13 @@ export class Opener extends Context.Service<
 
 // ---------------------------------------------------------------- central
 
+/** How often a record changed, and which of its keys is in force (roster, content, or person key). */
+export interface Revision {
+  readonly key: EntityKey
+  readonly revision: number
+  readonly keyVersion: number
+}
+
 /** The catalogue and its graph. */
 export class Catalogue extends Context.Service<
   Catalogue,
@@ -134,14 +141,14 @@ export class Catalogue extends Context.Service<
     readonly concerned: (ids: ReadonlyArray<EntityId>) => Effect.Effect<ReadonlySet<OrganisationId>>
     /** Every link that can be reached from the organisation. */
     readonly linksWithin: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<Link>>
-    /** The revision of each entity that can be reached from the organisation, with its kind. */
+    /** Every entity that can be reached from the organisation, and what it was last made from. */
     readonly revisionsWithin: (
       organisation: OrganisationId
-    ) => Effect.Effect<ReadonlyArray<{ readonly key: EntityKey; readonly revision: number }>>
-    /** For each of these people, all centers of the whole catalogue whose roster shows them. */
+    ) => Effect.Effect<ReadonlyArray<Revision>>
+    /** For each person within the organisation, all centers of the whole catalogue that show them. */
     readonly centersShowing: (
-      people: ReadonlyArray<EntityId>
-    ) => Effect.Effect<ReadonlyMap<EntityId, ReadonlyArray<EntityId>>>
+      organisation: OrganisationId
+    ) => Effect.Effect<ReadonlyMap<EntityId, ReadonlyArray<Revision>>>
   }
 >()("testferry/Catalogue") {}
 
@@ -328,49 +335,70 @@ export class CentralDesk extends Context.Service<
   }
 >()("testferry/CentralDesk") {}
 
-/** A staged change, without its body. */
-export interface Staged {
-  readonly key: EntityKey
-  readonly digest: Digest | null
+/** A change that was checked, with the entity that its body says; null when the entity is gone. */
+export interface Checked {
+  readonly change: Change
+  readonly entity: Entity | null
 }
 
-/** Everything a device holds for its organisations, and what it has fetched but not yet applied. */
+/** What a device holds for its organisations, and what it has fetched but not yet applied. */
 export class Holdings extends Context.Service<
   Holdings,
   {
     readonly cursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
     /** Where an interrupted fetch stopped: the cursor to ask from. */
     readonly stagedCursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
-    /** Keeps a fetched page aside, durably; the same entity again replaces the older. */
+    /** Keeps checked changes aside, durably; the same entity again replaces the older. */
     readonly stage: (
       organisation: OrganisationId,
-      changes: ReadonlyArray<Change>,
+      changes: ReadonlyArray<Checked>,
       reached: Cursor
     ) => Effect.Effect<void>
-    readonly staged: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<Staged>>
-    /** Bodies among what is staged, by key. */
-    readonly stagedBodies: (
-      organisation: OrganisationId,
-      keys: ReadonlyArray<string>
-    ) => Effect.Effect<ReadonlyMap<string, string>>
+    /** Everything kept aside: digests by key, null for what is gone. */
+    readonly staged: (
+      organisation: OrganisationId
+    ) => Effect.Effect<ReadonlyMap<string, Digest | null>>
     readonly dropStaged: (organisation: OrganisationId) => Effect.Effect<void>
-    /** Digests of what is held, of these keys or of all; what is merely `held` is left out. */
+    /** Forgets the cursor, so that the next fetch is a full snapshot. What is held stays. */
+    readonly restart: (organisation: OrganisationId) => Effect.Effect<void>
+    /** Digests of what is held, of these keys or of all; what is merely kept back is left out. */
     readonly manifest: (
       organisation: OrganisationId,
       keys: ReadonlyArray<string> | "all"
     ) => Effect.Effect<Manifest>
-    /** Applies a plan from what is staged and sets the cursor. To be run inside `Atomic`. */
+    /**
+     * Takes over what is staged, removes what the plan removes, keeps back what it holds, and sets
+     * the cursor where one is given. To be run inside `Atomic`.
+     */
     readonly apply: (
       organisation: OrganisationId,
       plan: Plan,
-      cursor: Cursor
+      cursor: Cursor | undefined
     ) => Effect.Effect<void>
     /** Keys that are on the device only because something needs them. */
-    readonly heldKeys: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<string>>
+    readonly keptBack: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<string>>
     readonly release: (
       organisation: OrganisationId,
       keys: ReadonlyArray<string>
     ) => Effect.Effect<void>
+    /** Which of these ids are here, held or kept back. */
+    readonly present: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlySet<EntityId>>
+    /** Entities of some kinds that are here, held or kept back. */
+    readonly entities: (
+      organisation: OrganisationId,
+      kinds: ReadonlyArray<Kind>
+    ) => Stream.Stream<Entity>
+    readonly byIds: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlyArray<Entity>>
+    readonly idsOf: (
+      organisation: OrganisationId,
+      kind: Kind
+    ) => Effect.Effect<ReadonlyArray<EntityId>>
     readonly count: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<Kind, number>>
     readonly set: (organisation: OrganisationId) => Effect.Effect<SetDigest>
     readonly bucketSets: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<SetDigest>>
@@ -378,24 +406,14 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       bucket: number
     ) => Effect.Effect<Manifest>
-    /** Bodies of entities of some kinds, as held now. */
-    readonly bodies: (
-      organisation: OrganisationId,
-      kinds: ReadonlyArray<Kind>
-    ) => Stream.Stream<string>
-    readonly bodiesOf: (
-      organisation: OrganisationId,
-      keys: ReadonlyArray<string>
-    ) => Effect.Effect<ReadonlyMap<string, string>>
-    /** The people of this organisation that have a login tag. */
     readonly personByTag: (
       organisation: OrganisationId,
       tag: Digest
-    ) => Effect.Effect<Option.Option<string>>
+    ) => Effect.Effect<Option.Option<Person>>
     readonly wrapsFor: (
       organisation: OrganisationId,
       reader: EntityId
-    ) => Effect.Effect<ReadonlyArray<string>>
+    ) => Effect.Effect<ReadonlyArray<KeyWrap>>
   }
 >()("testferry/Holdings") {}
 

@@ -200,9 +200,6 @@ export const references = (entity: Entity): ReadonlyArray<EntityId> => {
   }
 }
 
-/** The kinds that name others: what is looked through before something is removed. */
-export const REFERRING_KINDS: ReadonlyArray<Kind> = ["test-center", "eligibility", "key-wrap"]
-
 /** Kinds that must come along when only some kinds are asked for, so that references resolve. */
 export const withReferred = (kinds: ReadonlyArray<Kind>): ReadonlySet<Kind> => {
   const wanted = new Set<Kind>(kinds)

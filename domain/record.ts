@@ -119,3 +119,10 @@ export const eligibilityName = (center: EntityId, delivery: EntityId) =>
 /** The organisation that a record itself belongs to, where it belongs to one. */
 export const ownOrganisation = (record: CatalogueRecord): OrganisationId | undefined =>
   "organisation" in record ? record.organisation : undefined
+
+/** The version of the key that a record is about: a center's roster, a delivery's content, a person's. */
+export const keyVersion = (record: CatalogueRecord): number => {
+  if (record.kind === "test-center") return record.roster.version
+  if (record.kind === "delivery") return record.content.version
+  return "wrap" in record ? record.wrap.ver : 0
+}

@@ -1,0 +1,145 @@
+/**
+ * The tables of central, as numbered migrations: forward only, never edited once shipped.
+ *
+ * The same text runs on SQLite (STRICT tables) and on PostgreSQL; only the name of the wide integer
+ * differs. Times are milliseconds, bodies are canonical JSON as text, so that their digests hold.
+ */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+
+/** The words in which the two dialects differ. */
+export const dialect = (sql: SqlClient.SqlClient) => ({
+  integer: sql.literal(sql.onDialectOrElse({ pg: () => "BIGINT", orElse: () => "INTEGER" })),
+  table: sql.literal(sql.onDialectOrElse({ pg: () => "", orElse: () => "STRICT" })),
+  number: sql.literal(
+    sql.onDialectOrElse({
+      pg: () => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+      orElse: () => "INTEGER PRIMARY KEY"
+    })
+  )
+})
+
+/** Tables that central and devices have in common. */
+export const commonTables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, number, table } = dialect(sql)
+  yield* sql`CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE history (
+      number ${number},
+      at_ms ${integer} NOT NULL,
+      entry TEXT NOT NULL
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE login_tries (
+      tag TEXT PRIMARY KEY,
+      failures ${integer} NOT NULL,
+      not_before_ms ${integer} NOT NULL
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE leases (
+      name TEXT PRIMARY KEY,
+      holder TEXT NOT NULL,
+      since_ms ${integer} NOT NULL,
+      until_ms ${integer} NOT NULL
+    ) ${table}`
+})
+
+const catalogue = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE entities (
+      id TEXT PRIMARY KEY,
+      kind TEXT NOT NULL,
+      name TEXT NOT NULL UNIQUE,
+      revision ${integer} NOT NULL,
+      key_version ${integer} NOT NULL,
+      body TEXT NOT NULL
+    ) ${table}`
+  yield* sql`CREATE INDEX entities_by_kind ON entities (kind, id)`
+  yield* sql`
+    CREATE TABLE links (
+      owner_id TEXT NOT NULL,
+      from_id TEXT NOT NULL,
+      relation TEXT NOT NULL,
+      to_id TEXT NOT NULL,
+      PRIMARY KEY (owner_id, from_id, relation, to_id)
+    ) ${table}`
+  yield* sql`CREATE INDEX links_forth ON links (from_id, to_id)`
+  yield* sql`CREATE INDEX links_back ON links (to_id, from_id)`
+  yield* sql`CREATE TABLE sealed (key TEXT PRIMARY KEY, stamp TEXT NOT NULL, box TEXT NOT NULL) ${table}`
+})
+
+const feeds = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE feeds (
+      organisation TEXT PRIMARY KEY,
+      head ${integer} NOT NULL,
+      count ${integer} NOT NULL,
+      a ${integer} NOT NULL,
+      b ${integer} NOT NULL
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE offers (
+      organisation TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      version ${integer} NOT NULL,
+      stamp TEXT NOT NULL,
+      digest TEXT,
+      a ${integer} NOT NULL,
+      b ${integer} NOT NULL,
+      bucket ${integer} NOT NULL,
+      blob TEXT,
+      body TEXT,
+      PRIMARY KEY (organisation, kind, id)
+    ) ${table}`
+  yield* sql`CREATE UNIQUE INDEX offers_by_version ON offers (organisation, version)`
+  yield* sql`CREATE INDEX offers_by_bucket ON offers (organisation, bucket, a, b)`
+  yield* sql`CREATE INDEX offers_by_blob ON offers (blob) WHERE blob IS NOT NULL`
+})
+
+const doors = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE clients (
+      id TEXT PRIMARY KEY,
+      kind TEXT NOT NULL,
+      name TEXT NOT NULL,
+      organisations TEXT NOT NULL,
+      state TEXT NOT NULL,
+      created_ms ${integer} NOT NULL,
+      last_seen_ms ${integer},
+      program TEXT,
+      keys TEXT,
+      sig TEXT UNIQUE,
+      serial ${integer} NOT NULL,
+      secret_hash TEXT
+    ) ${table}`
+  yield* sql`CREATE TABLE used_once (id TEXT PRIMARY KEY, expires_ms ${integer} NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE accounts (
+      login TEXT PRIMARY KEY,
+      role TEXT NOT NULL,
+      wrap TEXT NOT NULL,
+      body TEXT NOT NULL
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE import_work (
+      file TEXT NOT NULL,
+      login TEXT NOT NULL,
+      work TEXT NOT NULL,
+      PRIMARY KEY (file, login)
+    ) ${table}`
+})
+
+export const centralMigrations = {
+  "0001_common": commonTables,
+  "0002_catalogue": catalogue,
+  "0003_feeds": feeds,
+  "0004_doors": doors
+}

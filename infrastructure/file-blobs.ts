@@ -1,0 +1,149 @@
+/**
+ * Keeps large contents as files named by the SHA-256 of their bytes.
+ *
+ * A blob is written aside, digested while it streams, made durable, and only then renamed to its
+ * name; whoever finds the name finds the whole blob, after whatever happened. An interrupted write
+ * stays as `partial/<digest>` and is continued, after its bytes were digested again.
+ */
+import { createHash } from "node:crypto"
+import fs from "node:fs"
+import path from "node:path"
+import { Effect, Layer, Option, Stream } from "effect"
+import { BlobDamaged, Blobs, NoSpace } from "../application/ports.ts"
+import type { Digest } from "../domain/id.ts"
+
+/** Bytes read at a time. */
+const CHUNK = 256 * 1024
+/** Left free on the disk, so that the database beside it can still write. */
+const RESERVE = 64 * 1024 * 1024
+
+const make = Effect.fnUntraced(function* (directory: string) {
+  const finished = (blob: Digest) => path.join(directory, blob.slice(0, 2), blob)
+  const partial = (blob: Digest) => path.join(directory, "partial", blob)
+  const sizeOf = (file: string) =>
+    Effect.sync(() => Option.fromUndefinedOr(fs.statSync(file, { throwIfNoEntry: false })?.size))
+  yield* Effect.sync(() => fs.mkdirSync(path.join(directory, "partial"), { recursive: true }))
+
+  const write = Effect.fnUntraced(function* <E, R>(
+    blob: Digest,
+    size: number,
+    rest: Stream.Stream<Uint8Array, E, R>,
+    onBytes: (bytes: number) => Effect.Effect<void>
+  ) {
+    if (fs.existsSync(finished(blob))) return
+    yield* requireSpace(directory, size)
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const fd = yield* Effect.acquireRelease(
+          Effect.sync(() => fs.openSync(partial(blob), "a+", 0o600)),
+          (fd) => Effect.sync(() => fs.closeSync(fd))
+        )
+        const hash = createHash("sha256")
+        let bytes = digestFile(fd, hash)
+        yield* Stream.runForEach(rest, (chunk) =>
+          Effect.gen(function* () {
+            bytes += chunk.byteLength
+            if (bytes > size) return yield* new BlobDamaged({ blob })
+            yield* writeAll(fd, chunk, size - bytes)
+            hash.update(chunk)
+            yield* onBytes(chunk.byteLength)
+          })
+        )
+        if (bytes !== size || hash.digest("hex") !== blob) return yield* new BlobDamaged({ blob })
+        yield* Effect.sync(() => fs.fsyncSync(fd))
+      })
+    ).pipe(
+      Effect.tapErrorTag("BlobDamaged", () =>
+        Effect.sync(() => fs.rmSync(partial(blob), { force: true }))
+      )
+    )
+    yield* Effect.sync(() => {
+      fs.mkdirSync(path.dirname(finished(blob)), { recursive: true })
+      fs.renameSync(partial(blob), finished(blob))
+      syncDirectory(path.dirname(finished(blob)))
+      syncDirectory(directory)
+    })
+  })
+
+  return Blobs.of({
+    has: (blob) => Effect.sync(() => fs.existsSync(finished(blob))),
+    size: (blob) => sizeOf(finished(blob)),
+    partial: (blob) => Effect.map(sizeOf(partial(blob)), Option.getOrElse(() => 0)),
+    read: (blob, range) => readFile(finished(blob), range?.offset ?? 0, range?.length),
+    write,
+    sweep: (wanted) =>
+      Effect.sync(() => {
+        let swept = 0
+        for (const folder of fs.readdirSync(directory)) {
+          for (const name of fs.readdirSync(path.join(directory, folder))) {
+            if ([...wanted].some((blob) => blob === name)) continue
+            fs.rmSync(path.join(directory, folder, name), { force: true })
+            swept += 1
+          }
+        }
+        return swept
+      })
+  })
+})
+
+const requireSpace = Effect.fnUntraced(function* (directory: string, size: number) {
+  const { bavail, bsize } = yield* Effect.sync(() => fs.statfsSync(directory))
+  const free = bavail * bsize
+  if (free < size + RESERVE) return yield* new NoSpace({ needed: size + RESERVE, free })
+})
+
+const writeAll = (fd: number, chunk: Uint8Array, needed: number) =>
+  Effect.suspend(() => {
+    try {
+      for (let at = 0; at < chunk.byteLength; ) at += fs.writeSync(fd, chunk, at)
+      return Effect.void
+    } catch (cause) {
+      // A full disk is for a person to mend; whatever was written is continued later.
+      return isFull(cause) ? Effect.fail(new NoSpace({ needed, free: 0 })) : Effect.die(cause)
+    }
+  })
+
+const isFull = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+
+/** Digests what a file holds already and answers how many bytes that is. */
+const digestFile = (fd: number, hash: ReturnType<typeof createHash>): number => {
+  const buffer = Buffer.allocUnsafe(CHUNK)
+  for (let at = 0; ; ) {
+    const got = fs.readSync(fd, buffer, 0, CHUNK, at)
+    if (got === 0) return at
+    hash.update(buffer.subarray(0, got))
+    at += got
+  }
+}
+
+const readFile = (file: string, offset: number, length: number | undefined) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const handle = yield* Effect.acquireRelease(
+        Effect.promise(() => fs.promises.open(file, "r")),
+        (opened) => Effect.promise(() => opened.close())
+      )
+      const end = length === undefined ? Number.POSITIVE_INFINITY : offset + length
+      return Stream.unfold(offset, (at) =>
+        Effect.promise(async () => {
+          const want = Math.min(CHUNK, end - at)
+          if (want <= 0) return undefined
+          const { bytesRead, buffer } = await handle.read(Buffer.alloc(want), 0, want, at)
+          if (bytesRead === 0) return undefined
+          return [new Uint8Array(buffer.buffer, buffer.byteOffset, bytesRead), at + bytesRead] as const
+        })
+      )
+    })
+  )
+
+const syncDirectory = (directory: string) => {
+  const fd = fs.openSync(directory, "r")
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+export const layer = (directory: string) => Layer.effect(Blobs, make(directory))

@@ -1,0 +1,221 @@
+/** Keeps the catalogue in SQL: records by id and by natural name, and the graph of their links. */
+import { Effect, Layer, Schema, Stream } from "effect"
+import { SqlClient, SqlSchema } from "effect/sql"
+import type { Revision } from "../application/ports.ts"
+import { Catalogue } from "../application/ports.ts"
+import { canonical } from "../domain/canonical.ts"
+import { Kind, PERSON_KINDS } from "../domain/entity.ts"
+import { EntityId, organisationNode, organisationOfNode } from "../domain/id.ts"
+import { linksOf } from "../domain/links.ts"
+import { CatalogueRecord, keyVersion, naturalName } from "../domain/record.ts"
+import { Relation } from "../domain/scope.ts"
+import { inChunks, insertRows } from "./sql-bulk.ts"
+
+const Body = Schema.Struct({ body: Schema.fromJsonString(CatalogueRecord) })
+const RevisionRow = Schema.Struct({
+  id: EntityId,
+  kind: Kind,
+  revision: Schema.Int,
+  key_version: Schema.Int
+})
+const LinkRow = Schema.Struct({ from_id: EntityId, relation: Relation, to_id: EntityId })
+const ShownRow = Schema.Struct({ person: EntityId, center: EntityId, key_version: Schema.Int })
+const Id = Schema.Struct({ id: Schema.String })
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+
+  /** The ids reachable from one node, as a common table expression named `reach`. */
+  const reach = (node: string) => sql`
+    RECURSIVE reach (id) AS (
+      SELECT CAST(${node} AS TEXT)
+      UNION
+      SELECT links.to_id FROM links JOIN reach ON links.from_id = reach.id
+    )`
+
+  const bodies = (column: "id" | "name") =>
+    SqlSchema.findAll({
+      Request: Schema.Array(Schema.String),
+      Result: Body,
+      execute: (wanted) => sql`SELECT body FROM entities WHERE ${sql.in(column, wanted)}`
+    })
+  const bodiesById = bodies("id")
+  const bodiesByName = bodies("name")
+  const revisionRows = SqlSchema.findAll({
+    Request: EntityId,
+    Result: RevisionRow,
+    execute: (node) => sql`
+      WITH ${reach(node)}
+      SELECT entities.id, kind, revision, key_version
+      FROM entities JOIN reach ON entities.id = reach.id`
+  })
+  const linkRows = SqlSchema.findAll({
+    Request: EntityId,
+    Result: LinkRow,
+    execute: (node) => sql`
+      WITH ${reach(node)}
+      SELECT DISTINCT from_id, relation, to_id
+      FROM links JOIN reach ON links.from_id = reach.id`
+  })
+  const shownRows = SqlSchema.findAll({
+    Request: EntityId,
+    Result: ShownRow,
+    execute: (node) => sql`
+      WITH ${reach(node)},
+      people (id) AS (
+        SELECT entities.id
+        FROM entities JOIN reach ON entities.id = reach.id
+        WHERE ${sql.in("kind", PERSON_KINDS)}
+      )
+      SELECT people.id AS person, centers.id AS center, centers.key_version
+      FROM people
+      JOIN links AS seats ON seats.to_id = people.id AND seats.relation = 'test-taker'
+      JOIN links AS rooms ON rooms.to_id = seats.from_id AND rooms.relation = 'eligibility'
+      JOIN entities AS centers ON centers.id = rooms.from_id
+      UNION
+      SELECT people.id, centers.id, centers.key_version
+      FROM people
+      JOIN links AS posts
+        ON posts.to_id = people.id AND posts.relation IN ('administrator', 'proctor')
+      JOIN entities AS centers ON centers.id = posts.from_id`
+  })
+  const concernedRows = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: Id,
+    execute: (ids) => sql`
+      WITH RECURSIVE up (id) AS (
+        SELECT id FROM entities WHERE ${sql.in("id", ids)}
+        UNION
+        SELECT links.from_id FROM links JOIN up ON links.to_id = up.id
+      )
+      SELECT id FROM up WHERE substr(id, 1, 4) = 'org:'`
+  })
+
+  const put = Effect.fn("Catalogue.put")(function* (records: ReadonlyArray<CatalogueRecord>) {
+    yield* inChunks(records, (chunk) =>
+      sql`DELETE FROM links WHERE ${sql.in("owner_id", chunk.map((record) => record.id))}`
+    )
+    yield* insertRows(sql, {
+      table: "entities",
+      columns: {
+        id: "text",
+        kind: "text",
+        name: "text",
+        revision: "integer",
+        key_version: "integer",
+        body: "text"
+      },
+      rows: records.map((record) => [
+        record.id,
+        record.kind,
+        naturalName(record),
+        1,
+        keyVersion(record),
+        canonical(record)
+      ]),
+      onConflict:
+        "(id) DO UPDATE SET name = excluded.name, revision = entities.revision + 1," +
+        " key_version = excluded.key_version, body = excluded.body"
+    })
+    yield* insertRows(sql, {
+      table: "links",
+      columns: { owner_id: "text", from_id: "text", relation: "text", to_id: "text" },
+      rows: records.flatMap((record) =>
+        linksOf(record).map(({ from, relation, to }) => [record.id, from, relation, to])
+      ),
+      onConflict: "DO NOTHING"
+    })
+  })
+
+  return Catalogue.of({
+    byNames: Effect.fn("Catalogue.byNames")(function* (names) {
+      const found = new Map<string, CatalogueRecord>()
+      yield* inChunks(names, (chunk) =>
+        Effect.map(bodiesByName(chunk), (rows) => {
+          for (const { body } of rows) found.set(naturalName(body), body)
+        })
+      )
+      return found
+    }, Effect.orDie),
+
+    byIds: Effect.fn("Catalogue.byIds")(function* (ids) {
+      const found = new Map<EntityId, CatalogueRecord>()
+      yield* inChunks(ids, (chunk) =>
+        Effect.map(bodiesById(chunk), (rows) => {
+          for (const { body } of rows) found.set(body.id, body)
+        })
+      )
+      return found
+    }, Effect.orDie),
+
+    list: (kind) =>
+      sql<{ body: string }>`SELECT body FROM entities WHERE kind = ${kind} ORDER BY name`.stream.pipe(
+        Stream.mapEffect((row) => decodeBody(row)),
+        Stream.map((row) => row.body),
+        Stream.orDie
+      ),
+
+    put: (records) => Effect.orDie(sql.withTransaction(put(records))),
+
+    remove: Effect.fn("Catalogue.remove")(function* (ids) {
+      yield* inChunks(ids, (chunk) =>
+        Effect.all([
+          sql`DELETE FROM links WHERE ${sql.or([
+            sql.in("owner_id", chunk),
+            sql.in("from_id", chunk),
+            sql.in("to_id", chunk)
+          ])}`,
+          sql`DELETE FROM entities WHERE ${sql.in("id", chunk)}`
+        ])
+      )
+    }, sql.withTransaction, Effect.orDie),
+
+    concerned: Effect.fn("Catalogue.concerned")(function* (ids) {
+      const found = new Set<NonNullable<ReturnType<typeof organisationOfNode>>>()
+      yield* inChunks(ids, (chunk) =>
+        Effect.map(concernedRows(chunk), (rows) => {
+          for (const { id } of rows) {
+            const organisation = organisationOfNode(id)
+            if (organisation !== undefined) found.add(organisation)
+          }
+        })
+      )
+      return found
+    }, Effect.orDie),
+
+    linksWithin: Effect.fn("Catalogue.linksWithin")(function* (organisation) {
+      const rows = yield* linkRows(organisationNode(organisation))
+      return rows.map(({ from_id, relation, to_id }) => ({ from: from_id, relation, to: to_id }))
+    }, Effect.orDie),
+
+    revisionsWithin: Effect.fn("Catalogue.revisionsWithin")(function* (organisation) {
+      const rows = yield* revisionRows(organisationNode(organisation))
+      return rows.map(({ id, kind, revision, key_version }) => ({
+        key: { kind, id },
+        revision,
+        keyVersion: key_version
+      }))
+    }, Effect.orDie),
+
+    centersShowing: Effect.fn("Catalogue.centersShowing")(function* (organisation) {
+      const shown = new Map<EntityId, Array<Revision>>()
+      for (const { person, center, key_version } of yield* shownRows(
+        organisationNode(organisation)
+      )) {
+        const made: Revision = {
+          key: { kind: "test-center", id: center },
+          revision: 0,
+          keyVersion: key_version
+        }
+        const centers = shown.get(person)
+        if (centers === undefined) shown.set(person, [made])
+        else centers.push(made)
+      }
+      return shown
+    }, Effect.orDie)
+  })
+})
+
+const decodeBody = Schema.decodeUnknownEffect(Body)
+
+export const layer = Layer.effect(Catalogue, make)

@@ -1,0 +1,323 @@
+/**
+ * Keeps what a device holds in SQL, and beside it what was fetched but not yet applied.
+ *
+ * A row is the entity's canonical body under its digest, never written again in other words. Rows
+ * with `held = 1` are gone at central and stay only for a session or a result; they are not part of
+ * the set that is compared with central.
+ */
+import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { SqlClient, SqlSchema } from "effect/sql"
+import type { Checked } from "../application/ports.ts"
+import { Holdings } from "../application/ports.ts"
+import { Entity, keyFromText, keyText, Kind, KeyWrap, Person } from "../domain/entity.ts"
+import { START } from "../domain/feed.ts"
+import type { OrganisationId } from "../domain/id.ts"
+import { Digest, EntityId } from "../domain/id.ts"
+import type { Manifest, Plan } from "../domain/plan.ts"
+import { bucketOf, BUCKETS, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
+import { inChunks, insertRows } from "./sql-bulk.ts"
+
+const DigestRow = Schema.Struct({ kind: Kind, id: EntityId, digest: Schema.NullOr(Digest) })
+const EntityRow = Schema.Struct({ body: Schema.fromJsonString(Entity) })
+const CursorRow = Schema.Struct({
+  epoch: Schema.String,
+  version: Schema.Int,
+  staged_epoch: Schema.String,
+  staged_version: Schema.Int
+})
+const BucketRow = Schema.Struct({ bucket: Schema.Int, ...SetDigest.fields })
+
+const decodeEntity = Schema.decodeUnknownEffect(EntityRow)
+const decodeEntities = Schema.decodeUnknownEffect(Schema.Array(EntityRow))
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+
+  const cursorRow = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: CursorRow,
+    execute: (organisation) => sql`
+      SELECT epoch, version, staged_epoch, staged_version
+      FROM cursors
+      WHERE organisation = ${organisation}`
+  })
+  const stagedRows = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: DigestRow,
+    execute: (organisation) => sql`
+      SELECT kind, id, digest FROM staged WHERE organisation = ${organisation} ORDER BY version`
+  })
+  const digestRows = SqlSchema.findAll({
+    Request: Schema.Struct({
+      organisation: Schema.String,
+      ids: Schema.NullOr(Schema.Array(Schema.String)),
+      bucket: Schema.NullOr(Schema.Int)
+    }),
+    Result: DigestRow,
+    execute: ({ organisation, ids, bucket }) => sql`
+      SELECT kind, id, digest
+      FROM holdings
+      WHERE ${sql.and([
+        sql`organisation = ${organisation}`,
+        sql`held = 0`,
+        ...(ids === null ? [] : [sql.in("id", ids)]),
+        ...(bucket === null ? [] : [sql`bucket = ${bucket}`])
+      ])}`
+  })
+  const keptRows = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: DigestRow,
+    execute: (organisation) => sql`
+      SELECT kind, id, digest FROM holdings WHERE organisation = ${organisation} AND held = 1`
+  })
+  const bucketRows = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: BucketRow,
+    execute: (organisation) => sql`
+      SELECT bucket, COUNT(*) AS count, SUM(a) AS a, SUM(b) AS b
+      FROM holdings
+      WHERE organisation = ${organisation} AND held = 0
+      GROUP BY bucket`
+  })
+  const setRow = SqlSchema.findOne({
+    Request: Schema.String,
+    Result: SetDigest,
+    execute: (organisation) => sql`
+      SELECT COUNT(*) AS count, COALESCE(SUM(a), 0) AS a, COALESCE(SUM(b), 0) AS b
+      FROM holdings
+      WHERE organisation = ${organisation} AND held = 0`
+  })
+  const countRows = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: Schema.Struct({ kind: Kind, count: Schema.Int }),
+    execute: (organisation) => sql`
+      SELECT kind, COUNT(*) AS count
+      FROM holdings
+      WHERE organisation = ${organisation} AND held = 0
+      GROUP BY kind`
+  })
+  const people = SqlSchema.findAll({
+    Request: Schema.Struct({ organisation: Schema.String, tag: Schema.String }),
+    Result: Schema.Struct({ body: Schema.fromJsonString(Person) }),
+    execute: ({ organisation, tag }) => sql`
+      SELECT body FROM holdings WHERE organisation = ${organisation} AND tag = ${tag}`
+  })
+  const wraps = SqlSchema.findAll({
+    Request: Schema.Struct({ organisation: Schema.String, reader: Schema.String }),
+    Result: Schema.Struct({ body: Schema.fromJsonString(KeyWrap) }),
+    execute: ({ organisation, reader }) => sql`
+      SELECT body FROM holdings
+      WHERE organisation = ${organisation} AND reader = ${reader}
+      ORDER BY id`
+  })
+
+  const byKey = (rows: ReadonlyArray<typeof DigestRow.Type>) =>
+    new Map(rows.map((row) => [keyText(row), row.digest]))
+
+  const manifest = Effect.fn("Holdings.manifest")(function* (
+    organisation: OrganisationId,
+    keys: ReadonlyArray<string> | "all"
+  ) {
+    const held = new Map<string, string>()
+    const keep = (rows: ReadonlyArray<typeof DigestRow.Type>) => {
+      for (const row of rows) if (row.digest !== null) held.set(keyText(row), row.digest)
+    }
+    if (keys === "all") keep(yield* digestRows({ organisation, ids: null, bucket: null }))
+    else {
+      yield* inChunks(keys, (chunk) =>
+        Effect.map(digestRows({ organisation, ids: chunk.map(idOf), bucket: null }), keep)
+      )
+    }
+    return held satisfies Manifest
+  }, Effect.orDie)
+
+  const setCursor = (organisation: OrganisationId, cursor: typeof START) => sql`
+    INSERT INTO cursors (organisation, epoch, version, staged_epoch, staged_version)
+    VALUES (${organisation}, ${cursor.epoch}, ${cursor.version}, '', 0)
+    ON CONFLICT (organisation) DO UPDATE SET epoch = excluded.epoch, version = excluded.version,
+      staged_epoch = '', staged_version = 0`
+
+  const dropStaged = Effect.fn("Holdings.dropStaged")(function* (organisation: OrganisationId) {
+    yield* sql`DELETE FROM staged WHERE organisation = ${organisation}`
+    yield* sql`
+      UPDATE cursors SET staged_epoch = '', staged_version = 0
+      WHERE organisation = ${organisation}`
+  })
+
+  const apply = Effect.fn("Holdings.apply")(function* (
+    organisation: OrganisationId,
+    plan: Plan,
+    cursor: typeof START | undefined
+  ) {
+    yield* sql`
+      INSERT INTO holdings
+        (organisation, id, kind, version, digest, a, b, bucket, held, tag, reader, body)
+      SELECT organisation, id, kind, version, digest, a, b, bucket, 0, tag, reader, body
+      FROM staged
+      WHERE organisation = ${organisation} AND digest IS NOT NULL
+      ON CONFLICT (organisation, id) DO UPDATE SET version = excluded.version,
+        digest = excluded.digest, a = excluded.a, b = excluded.b, held = 0, tag = excluded.tag,
+        reader = excluded.reader, body = excluded.body`
+    yield* inChunks(plan.remove, (chunk) => sql`
+      DELETE FROM holdings
+      WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`)
+    yield* inChunks(plan.held, (chunk) => sql`
+      UPDATE holdings SET held = 1
+      WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`)
+    if (cursor !== undefined) yield* setCursor(organisation, cursor)
+    yield* dropStaged(organisation)
+  })
+
+  return Holdings.of({
+    cursor: Effect.fn("Holdings.cursor")(function* (organisation) {
+      const [row] = yield* cursorRow(organisation)
+      return row === undefined ? START : { epoch: row.epoch, version: row.version }
+    }, Effect.orDie),
+
+    stagedCursor: Effect.fn("Holdings.stagedCursor")(function* (organisation) {
+      const [row] = yield* cursorRow(organisation)
+      if (row === undefined) return START
+      return row.staged_version > 0
+        ? { epoch: row.staged_epoch, version: row.staged_version }
+        : { epoch: row.epoch, version: row.version }
+    }, Effect.orDie),
+
+    stage: Effect.fn("Holdings.stage")(function* (organisation, changes, reached) {
+      yield* insertRows(sql, {
+        table: "staged",
+        columns: STAGED_COLUMNS,
+        rows: changes.map((checked) => stagedRow(organisation, checked)),
+        onConflict:
+          "(organisation, id) DO UPDATE SET version = excluded.version, digest = excluded.digest," +
+          " a = excluded.a, b = excluded.b, tag = excluded.tag, reader = excluded.reader," +
+          " body = excluded.body"
+      })
+      yield* sql`
+        INSERT INTO cursors (organisation, epoch, version, staged_epoch, staged_version)
+        VALUES (${organisation}, '', 0, ${reached.epoch}, ${reached.version})
+        ON CONFLICT (organisation) DO UPDATE SET staged_epoch = excluded.staged_epoch,
+          staged_version = excluded.staged_version`
+    }, sql.withTransaction, Effect.orDie),
+
+    staged: (organisation) => Effect.orDie(Effect.map(stagedRows(organisation), byKey)),
+
+    dropStaged: (organisation) => Effect.orDie(sql.withTransaction(dropStaged(organisation))),
+
+    restart: Effect.fn("Holdings.restart")(function* (organisation) {
+      yield* setCursor(organisation, START)
+      yield* dropStaged(organisation)
+    }, sql.withTransaction, Effect.orDie),
+
+    manifest,
+
+    apply: (organisation, plan, cursor) => Effect.orDie(apply(organisation, plan, cursor)),
+
+    keptBack: (organisation) =>
+      Effect.orDie(Effect.map(keptRows(organisation), (rows) => rows.map(keyText))),
+
+    release: Effect.fn("Holdings.release")(function* (organisation, keys) {
+      yield* inChunks(keys, (chunk) => sql`
+        DELETE FROM holdings
+        WHERE organisation = ${organisation} AND held = 1 AND ${sql.in("id", chunk.map(idOf))}`)
+    }, Effect.orDie),
+
+    present: Effect.fn("Holdings.present")(function* (organisation, ids) {
+      const present = new Set<EntityId>()
+      yield* inChunks(ids, (chunk) =>
+        Effect.map(
+          sql<{ id: string }>`
+            SELECT id FROM holdings
+            WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}`,
+          (rows) => {
+            for (const { id } of rows) present.add(EntityId.make(id))
+          }
+        )
+      )
+      return present
+    }, Effect.orDie),
+
+    entities: (organisation, kinds) =>
+      sql`
+        SELECT body FROM holdings
+        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
+        ORDER BY id`.stream.pipe(
+        Stream.mapEffect((row) => decodeEntity(row)),
+        Stream.map((row) => row.body),
+        Stream.orDie
+      ),
+
+    byIds: Effect.fn("Holdings.byIds")(function* (organisation, ids) {
+      const found: Array<Entity> = []
+      yield* inChunks(ids, (chunk) =>
+        sql`
+          SELECT body FROM holdings
+          WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}`.pipe(
+          Effect.flatMap(decodeEntities),
+          Effect.map((rows) => found.push(...rows.map((row) => row.body)))
+        )
+      )
+      return found
+    }, Effect.orDie),
+
+    idsOf: (organisation, kind) =>
+      sql<{ id: string }>`
+        SELECT id FROM holdings WHERE organisation = ${organisation} AND kind = ${kind}`.pipe(
+        Effect.map((rows) => rows.map(({ id }) => EntityId.make(id))),
+        Effect.orDie
+      ),
+
+    count: Effect.fn("Holdings.count")(function* (organisation) {
+      return new Map((yield* countRows(organisation)).map(({ kind, count }) => [kind, count]))
+    }, Effect.orDie),
+
+    set: (organisation) => Effect.orDie(setRow(organisation)),
+
+    bucketSets: Effect.fn("Holdings.bucketSets")(function* (organisation) {
+      const sets = Array.from({ length: BUCKETS }, () => EMPTY)
+      for (const { bucket, count, a, b } of yield* bucketRows(organisation)) {
+        sets[bucket] = { count, a, b }
+      }
+      return sets
+    }, Effect.orDie),
+
+    bucketManifest: Effect.fn("Holdings.bucketManifest")(function* (organisation, bucket) {
+      const rows = yield* digestRows({ organisation, ids: null, bucket })
+      return new Map(rows.map((row) => [keyText(row), row.digest ?? ""]))
+    }, Effect.orDie),
+
+    personByTag: Effect.fn("Holdings.personByTag")(function* (organisation, tag) {
+      const [row] = yield* people({ organisation, tag })
+      return Option.fromUndefinedOr(row?.body)
+    }, Effect.orDie),
+
+    wrapsFor: Effect.fn("Holdings.wrapsFor")(function* (organisation, reader) {
+      return (yield* wraps({ organisation, reader })).map((row) => row.body)
+    }, Effect.orDie)
+  })
+})
+
+const idOf = (key: string): EntityId => keyFromText(key).id
+
+const STAGED_COLUMNS = {
+  organisation: "text",
+  id: "text",
+  kind: "text",
+  version: "integer",
+  digest: "text",
+  a: "integer",
+  b: "integer",
+  bucket: "integer",
+  tag: "text",
+  reader: "text",
+  body: "text"
+} as const
+
+const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) => {
+  const { version, kind, id, digest, body } = change
+  const { a, b } = digest === null ? EMPTY : marks(digest)
+  const tag = entity !== null && "loginTag" in entity ? entity.loginTag : null
+  const reader = entity?.kind === "key-wrap" ? entity.reader : null
+  return [organisation, id, kind, version, digest, a, b, bucketOf(id), tag, reader, body]
+}
+
+export const layer = Layer.effect(Holdings, make)
