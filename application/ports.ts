@@ -12,7 +12,7 @@ import type {
   RootDocument,
   Signed
 } from "../domain/enrolment.ts"
-import type { Entity, EntityKey, KeyWrap, Kind, PasswordWrap, Person } from "../domain/entity.ts"
+import type { Content, Entity, EntityKey, KeyWrap, Kind, PasswordWrap, Person } from "../domain/entity.ts"
 import type { Execution } from "../domain/execution.ts"
 import type { Buckets, Change, Cursor, FeedPage } from "../domain/feed.ts"
 import type { HistoryEntry } from "../domain/history.ts"
@@ -71,6 +71,10 @@ export class Blobs extends Context.Service<
       rest: Stream.Stream<Uint8Array, E, R>,
       onBytes: (bytes: number) => Effect.Effect<void>
     ) => Effect.Effect<void, E | BlobDamaged | NoSpace, R>
+    /** Takes bytes whose digest is not known yet; durable and visible when it returns. */
+    readonly add: <E, R>(
+      bytes: Stream.Stream<Uint8Array, E, R>
+    ) => Effect.Effect<{ readonly blob: Digest; readonly size: number }, E | NoSpace, R>
     /** Removes every blob that is not among `wanted`. */
     readonly sweep: (wanted: ReadonlySet<Digest>) => Effect.Effect<number>
   }
@@ -133,7 +137,16 @@ export class Catalogue extends Context.Service<
     readonly byIds: (
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlyMap<EntityId, CatalogueRecord>>
+    /** Records of some kinds with one of these labels. */
+    readonly byLabels: (
+      kind: Kind,
+      labels: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<CatalogueRecord>>
     readonly list: (kind: Kind) => Stream.Stream<CatalogueRecord>
+    /** The test centers that belong to each of these organisations themselves. */
+    readonly centersOf: (
+      organisations: ReadonlyArray<OrganisationId>
+    ) => Effect.Effect<ReadonlyMap<OrganisationId, ReadonlyArray<EntityId>>>
     /** Creates or replaces records, with their links; each gets the next revision. */
     readonly put: (records: ReadonlyArray<CatalogueRecord>) => Effect.Effect<void>
     readonly remove: (ids: ReadonlyArray<EntityId>) => Effect.Effect<void>
@@ -164,6 +177,56 @@ export class SealedStore extends Context.Service<
     ) => Effect.Effect<void>
   }
 >()("testferry/SealedStore") {}
+
+/** A wrap that was paid for, and the person it is for: a wrap opens for that id only. */
+export interface Paid {
+  readonly user: EntityId
+  readonly wrap: PasswordWrap
+}
+
+/** What a package is, once it was found to be one that can be played. */
+export interface Inspected {
+  readonly qti: string
+  readonly title: string
+  readonly items: number
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** The package can't be played on a device; nothing was kept. One reason per fault. */
+export class PackageFaulty extends Schema.TaggedError<PackageFaulty>()("PackageFaulty", {
+  reasons: Schema.Array(
+    Schema.Struct({ code: Schema.String, file: Schema.String, detail: Schema.String })
+  )
+}) {}
+
+/** Reads content packages from where an operator names them. */
+export class Packages extends Context.Service<
+  Packages,
+  {
+    readonly inspect: (file: string) => Effect.Effect<Inspected, PackageFaulty>
+    readonly bytes: (file: string) => Stream.Stream<Uint8Array>
+    /** Size and digest of the whole package. */
+    readonly measure: (
+      file: string
+    ) => Effect.Effect<{ readonly size: number; readonly sha256: Digest }>
+  }
+>()("testferry/Packages") {}
+
+/** What an interrupted import has already paid for: password wraps, by login. */
+export class ImportWork extends Context.Service<
+  ImportWork,
+  {
+    readonly find: (
+      file: Digest,
+      logins: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, Paid>>
+    readonly keep: (
+      file: Digest,
+      done: ReadonlyArray<Paid & { readonly login: string }>
+    ) => Effect.Effect<void>
+    readonly forget: (file: Digest) => Effect.Effect<void>
+  }
+>()("testferry/ImportWork") {}
 
 /** An entity to be offered: `digest` null when it is gone. `stamp` tells what it was made from. */
 export interface Offer {
@@ -234,6 +297,11 @@ export class Secrets extends Context.Service<
       readonly recipient: Recipient
     }) => Effect.Effect<PasswordWrap>
     readonly newPassword: Effect.Effect<string>
+    readonly sealStream: <E, R>(
+      recipient: Recipient,
+      bytes: Stream.Stream<Uint8Array, E, R>
+    ) => Stream.Stream<Uint8Array, E, R>
+    readonly newId: (prefix: string) => Effect.Effect<EntityId>
   }
 >()("testferry/Secrets") {}
 
@@ -278,6 +346,21 @@ export class Clients extends Context.Service<
 >()("testferry/Clients") {}
 
 // ---------------------------------------------------------------- device
+
+/** Reads files of a sealed package through its key, in memory only. */
+export class Contents extends Context.Service<
+  Contents,
+  {
+    /** Lists the files and reads one, to prove that the package can be opened. */
+    readonly prove: (
+      content: Content,
+      identity: string
+    ) => Effect.Effect<
+      { readonly files: number; readonly name: string; readonly bytes: number },
+      Unopenable | BlobDamaged
+    >
+  }
+>()("testferry/Contents") {}
 
 /** Why a conversation with central did not come about. `reason` tells a person what to do. */
 export class CentralAway extends Schema.TaggedError<CentralAway>()("CentralAway", {

@@ -106,7 +106,13 @@ const fetchToEnd = Effect.fnUntraced(function* (
     }
     const total = Math.max(0, page.head - began)
     const done = Math.max(0, Math.min(total, reached.version - began))
-    yield* report({ kind: "entities", label: organisation, done, total })
+    yield* report({
+      kind: `entities ${organisation}`,
+      label: `Fetching data of ${organisation}`,
+      phase: page.more ? "running" : "finished",
+      done,
+      total
+    })
     if (!page.more) return page
     since = reached
   }

@@ -54,7 +54,13 @@ const refreshOne = Effect.fnUntraced(function* (organisation: OrganisationId) {
     const offers = yield* makeOffers(organisation, batch, reach, (key) => stampOf(reach.wanted, key))
     appended += yield* feeds.append(organisation, offers)
     const done = Math.min((at + 1) * BATCH, making.length)
-    yield* report({ kind: "offers", label: organisation, done, total: making.length })
+    yield* report({
+      kind: "offers",
+      label: `Preparing what ${organisation} receives`,
+      phase: done === making.length ? "finished" : "running",
+      done,
+      total: making.length
+    })
   }
   return appended
 })

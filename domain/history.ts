@@ -1,6 +1,5 @@
 /** What both sides remember of each synchronisation, for people and for support. */
 import { Schema } from "effect"
-import { Kind } from "./entity.ts"
 import { Millis, OrganisationId } from "./id.ts"
 
 export const KindCounts = Schema.Struct({
@@ -32,7 +31,8 @@ export const HistoryEntry = Schema.Struct({
   device: Schema.NullOr(Schema.String),
   organisation: Schema.NullOr(OrganisationId),
   outcome: Outcome,
-  counts: Schema.Record(Kind, KindCounts),
+  /** By kind of entity; kinds of which nothing is to say are left out. */
+  counts: Schema.Record(Schema.String, KindCounts),
   bytes: Schema.Int,
   millis: Schema.Int,
   reason: Schema.String

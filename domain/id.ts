@@ -12,7 +12,7 @@ const CONTROL_FREE = /^[^\p{Cc}\p{Cs}]*$/u
 export const Text = (max: number) =>
   Schema.Trimmed.check(Schema.isNonEmpty(), Schema.isMaxLength(max), Schema.isPattern(CONTROL_FREE))
 
-export const ORGANISATION_ID_MAX = 120
+export const ORGANISATION_ID_MAX = 128
 
 /** The scope of a synchronisation: a free string, compared exactly. */
 export const OrganisationId = Text(ORGANISATION_ID_MAX).pipe(Schema.brand("OrganisationId"))

@@ -91,14 +91,15 @@ export type CatalogueRecord = typeof CatalogueRecord.Type
 
 /**
  * The name by which a record is found and updated, unique in the whole catalogue: a person by login
- * (letter case and width do not matter), a center by label, an eligibility by center and delivery.
+ * (letter case and width do not matter), a center by organisation and label (two schools may both
+ * have a "Main hall"), an eligibility by center and delivery.
  */
 export const naturalName = (record: CatalogueRecord): string => {
   switch (record.kind) {
     case "organisation":
       return `organisation ${record.organisation}`
     case "test-center":
-      return centerName(record.label)
+      return centerName(record.organisation, record.label)
     case "delivery":
       return deliveryName(record.id)
     case "eligibility":
@@ -111,7 +112,8 @@ export const naturalName = (record: CatalogueRecord): string => {
 }
 
 export const personName = (login: string) => `person ${login.normalize("NFKC").toLowerCase()}`
-export const centerName = (label: string) => `test-center ${label}`
+export const centerName = (organisation: OrganisationId, label: string) =>
+  `test-center ${JSON.stringify([organisation, label])}`
 export const deliveryName = (id: EntityId) => `delivery ${id}`
 export const eligibilityName = (center: EntityId, delivery: EntityId) =>
   `eligibility ${center} ${delivery}`
@@ -126,3 +128,7 @@ export const keyVersion = (record: CatalogueRecord): number => {
   if (record.kind === "delivery") return record.content.version
   return "wrap" in record ? record.wrap.ver : 0
 }
+
+/** The label by which people know a record; an eligibility has none. */
+export const labelOf = (record: CatalogueRecord): string | null =>
+  "label" in record ? record.label : null

@@ -53,11 +53,13 @@ const catalogue = Effect.gen(function* () {
       id TEXT PRIMARY KEY,
       kind TEXT NOT NULL,
       name TEXT NOT NULL UNIQUE,
+      label TEXT,
       revision ${integer} NOT NULL,
       key_version ${integer} NOT NULL,
       body TEXT NOT NULL
     ) ${table}`
   yield* sql`CREATE INDEX entities_by_kind ON entities (kind, id)`
+  yield* sql`CREATE INDEX entities_by_label ON entities (label)`
   yield* sql`
     CREATE TABLE links (
       owner_id TEXT NOT NULL,

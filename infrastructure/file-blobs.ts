@@ -5,12 +5,12 @@
  * name; whoever finds the name finds the whole blob, after whatever happened. An interrupted write
  * stays as `partial/<digest>` and is continued, after its bytes were digested again.
  */
-import { createHash } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import fs from "node:fs"
 import path from "node:path"
 import { Effect, Layer, Option, Stream } from "effect"
 import { BlobDamaged, Blobs, NoSpace } from "../application/ports.ts"
-import type { Digest } from "../domain/id.ts"
+import { Digest } from "../domain/id.ts"
 
 /** Bytes read at a time. */
 const CHUNK = 256 * 1024
@@ -23,6 +23,15 @@ const make = Effect.fnUntraced(function* (directory: string) {
   const sizeOf = (file: string) =>
     Effect.sync(() => Option.fromUndefinedOr(fs.statSync(file, { throwIfNoEntry: false })?.size))
   yield* Effect.sync(() => fs.mkdirSync(path.join(directory, "partial"), { recursive: true }))
+
+  /** Gives whole and durable bytes their name. */
+  const settle = (aside: string, blob: Digest) =>
+    Effect.sync(() => {
+      fs.mkdirSync(path.dirname(finished(blob)), { recursive: true })
+      fs.renameSync(aside, finished(blob))
+      syncDirectory(path.dirname(finished(blob)))
+      syncDirectory(directory)
+    })
 
   const write = Effect.fnUntraced(function* <E, R>(
     blob: Digest,
@@ -57,15 +66,36 @@ const make = Effect.fnUntraced(function* (directory: string) {
         Effect.sync(() => fs.rmSync(partial(blob), { force: true }))
       )
     )
-    yield* Effect.sync(() => {
-      fs.mkdirSync(path.dirname(finished(blob)), { recursive: true })
-      fs.renameSync(partial(blob), finished(blob))
-      syncDirectory(path.dirname(finished(blob)))
-      syncDirectory(directory)
-    })
+    yield* settle(partial(blob), blob)
+  })
+
+  const add = Effect.fnUntraced(function* <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) {
+    const aside = path.join(directory, "partial", `new-${randomUUID()}`)
+    const hash = createHash("sha256")
+    let size = 0
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const fd = yield* Effect.acquireRelease(
+          Effect.sync(() => fs.openSync(aside, "wx", 0o600)),
+          (fd) => Effect.sync(() => fs.closeSync(fd))
+        )
+        yield* Stream.runForEach(bytes, (chunk) =>
+          Effect.suspend(() => {
+            hash.update(chunk)
+            size += chunk.byteLength
+            return writeAll(fd, chunk, chunk.byteLength)
+          })
+        )
+        yield* Effect.sync(() => fs.fsyncSync(fd))
+      })
+    ).pipe(Effect.onError(() => Effect.sync(() => fs.rmSync(aside, { force: true }))))
+    const blob = Digest.make(hash.digest("hex"))
+    yield* settle(aside, blob)
+    return { blob, size }
   })
 
   return Blobs.of({
+    add,
     has: (blob) => Effect.sync(() => fs.existsSync(finished(blob))),
     size: (blob) => sizeOf(finished(blob)),
     partial: (blob) => Effect.map(sizeOf(partial(blob)), Option.getOrElse(() => 0)),

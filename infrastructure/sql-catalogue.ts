@@ -5,9 +5,10 @@ import type { Revision } from "../application/ports.ts"
 import { Catalogue } from "../application/ports.ts"
 import { canonical } from "../domain/canonical.ts"
 import { Kind, PERSON_KINDS } from "../domain/entity.ts"
+import type { OrganisationId } from "../domain/id.ts"
 import { EntityId, organisationNode, organisationOfNode } from "../domain/id.ts"
 import { linksOf } from "../domain/links.ts"
-import { CatalogueRecord, keyVersion, naturalName } from "../domain/record.ts"
+import { CatalogueRecord, keyVersion, labelOf, naturalName } from "../domain/record.ts"
 import { Relation } from "../domain/scope.ts"
 import { inChunks, insertRows } from "./sql-bulk.ts"
 
@@ -41,6 +42,20 @@ const make = Effect.gen(function* () {
     })
   const bodiesById = bodies("id")
   const bodiesByName = bodies("name")
+  const bodiesByLabel = SqlSchema.findAll({
+    Request: Schema.Struct({ kind: Kind, labels: Schema.Array(Schema.String) }),
+    Result: Body,
+    execute: ({ kind, labels }) => sql`
+      SELECT body FROM entities WHERE kind = ${kind} AND ${sql.in("label", labels)}`
+  })
+  const memberRows = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: LinkRow,
+    execute: (nodes) => sql`
+      SELECT from_id, relation, to_id FROM links
+      WHERE relation = 'member' AND ${sql.in("from_id", nodes)}
+      ORDER BY to_id`
+  })
   const revisionRows = SqlSchema.findAll({
     Request: EntityId,
     Result: RevisionRow,
@@ -101,6 +116,7 @@ const make = Effect.gen(function* () {
         id: "text",
         kind: "text",
         name: "text",
+        label: "text",
         revision: "integer",
         key_version: "integer",
         body: "text"
@@ -109,12 +125,13 @@ const make = Effect.gen(function* () {
         record.id,
         record.kind,
         naturalName(record),
+        labelOf(record),
         1,
         keyVersion(record),
         canonical(record)
       ]),
       onConflict:
-        "(id) DO UPDATE SET name = excluded.name, revision = entities.revision + 1," +
+        "(id) DO UPDATE SET name = excluded.name, label = excluded.label, revision = entities.revision + 1," +
         " key_version = excluded.key_version, body = excluded.body"
     })
     yield* insertRows(sql, {
@@ -148,6 +165,32 @@ const make = Effect.gen(function* () {
       return found
     }, Effect.orDie),
 
+    byLabels: Effect.fn("Catalogue.byLabels")(function* (kind, labels) {
+      const found: Array<CatalogueRecord> = []
+      yield* inChunks(labels, (chunk) =>
+        Effect.map(bodiesByLabel({ kind, labels: chunk }), (rows) =>
+          found.push(...rows.map((row) => row.body))
+        )
+      )
+      return found
+    }, Effect.orDie),
+
+    centersOf: Effect.fn("Catalogue.centersOf")(function* (organisations) {
+      const found = new Map<OrganisationId, Array<EntityId>>()
+      yield* inChunks(organisations, (chunk) =>
+        Effect.map(memberRows(chunk.map(organisationNode)), (rows) => {
+          for (const { from_id, to_id } of rows) {
+            const organisation = organisationOfNode(from_id)
+            if (organisation === undefined) continue
+            const centers = found.get(organisation)
+            if (centers === undefined) found.set(organisation, [to_id])
+            else centers.push(to_id)
+          }
+        })
+      )
+      return found
+    }, Effect.orDie),
+
     list: (kind) =>
       sql<{ body: string }>`SELECT body FROM entities WHERE kind = ${kind} ORDER BY name`.stream.pipe(
         Stream.mapEffect((row) => decodeBody(row)),
@@ -171,7 +214,7 @@ const make = Effect.gen(function* () {
     }, sql.withTransaction, Effect.orDie),
 
     concerned: Effect.fn("Catalogue.concerned")(function* (ids) {
-      const found = new Set<NonNullable<ReturnType<typeof organisationOfNode>>>()
+      const found = new Set<OrganisationId>()
       yield* inChunks(ids, (chunk) =>
         Effect.map(concernedRows(chunk), (rows) => {
           for (const { id } of rows) {

@@ -4,15 +4,19 @@ import { SqlClient, SqlSchema } from "effect/sql"
 import {
   Executions,
   History,
+  ImportWork,
   Lease,
   LoginTries,
+  type Paid,
   SealedStore,
   SyncRunning,
   TooManyTries
 } from "../application/ports.ts"
 import { canonical } from "../domain/canonical.ts"
+import { PasswordWrap } from "../domain/entity.ts"
 import { Execution } from "../domain/execution.ts"
 import { HistoryEntry } from "../domain/history.ts"
+import { EntityId } from "../domain/id.ts"
 import { waitAfter } from "../domain/tries.ts"
 import { inChunks, insertRows } from "./sql-bulk.ts"
 
@@ -162,3 +166,39 @@ export const layerLease = Layer.effect(
   })
 )
 
+
+export const layerImportWork = Layer.effect(
+  ImportWork,
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const Work = Schema.Struct({ user: EntityId, wrap: PasswordWrap })
+    const rowsOf = SqlSchema.findAll({
+      Request: Schema.Struct({ file: Schema.String, logins: Schema.Array(Schema.String) }),
+      Result: Schema.Struct({ login: Schema.String, work: Schema.fromJsonString(Work) }),
+      execute: ({ file, logins }) => sql`
+        SELECT login, work FROM import_work WHERE file = ${file} AND ${sql.in("login", logins)}`
+    })
+    return ImportWork.of({
+      find: Effect.fn("ImportWork.find")(function* (file, logins) {
+        const found = new Map<string, Paid>()
+        yield* inChunks(logins, (chunk) =>
+          Effect.map(rowsOf({ file, logins: chunk }), (rows) => {
+            for (const { login, work } of rows) found.set(login, work)
+          })
+        )
+        return found
+      }, Effect.orDie),
+      keep: (file, done) =>
+        Effect.orDie(
+          insertRows(sql, {
+            table: "import_work",
+            columns: { file: "text", login: "text", work: "text" },
+            rows: done.map(({ login, user, wrap }) => [file, login, canonical({ user, wrap })]),
+            onConflict: "(file, login) DO UPDATE SET work = excluded.work"
+          })
+        ),
+      forget: (file) =>
+        Effect.orDie(Effect.asVoid(sql`DELETE FROM import_work WHERE file = ${file}`))
+    })
+  })
+)
