@@ -1,0 +1,182 @@
+/**
+ * Synchronises a device with central, by whichever carrier the `Central` port stands for.
+ *
+ * In this order: the data of each organisation, then the contents that the deliveries need. An
+ * organisation or a content that fails does not keep the others waiting and never counts as done.
+ * One synchronisation at a time: a lease says whose turn it is.
+ */
+import { Cause, Clock, Effect, Exit, Option, Result, Schema } from "effect"
+import type { Kind } from "../domain/entity.ts"
+import { keyFromText } from "../domain/entity.ts"
+import type { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
+import { NO_COUNTS } from "../domain/history.ts"
+import type { OrganisationId } from "../domain/id.ts"
+import { isIdle } from "../domain/plan.ts"
+import { type Audited, audit } from "./audit.ts"
+import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
+import type { CentralFailure, Membership } from "./ports.ts"
+import { DeviceIdentity, History, Lease } from "./ports.ts"
+import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
+
+/** The device belongs to no central yet. */
+export class NotEnrolled extends Schema.TaggedError<NotEnrolled>()("NotEnrolled", {}) {}
+
+export type PullFailure = CentralFailure | RemovalNeedsConfirmation
+
+export interface OrganisationSync {
+  readonly organisation: OrganisationId
+  readonly pulled: Result.Result<Pulled, PullFailure>
+  readonly audited: Option.Option<Audited>
+}
+
+export interface Synced {
+  readonly organisations: ReadonlyArray<OrganisationSync>
+  readonly contents: FetchedContents
+  readonly outcome: Outcome
+  readonly dryRun: boolean
+  readonly millis: number
+}
+
+const NO_CONTENTS: FetchedContents = { wanted: 0, fetched: 0, bytes: 0, failures: [] }
+
+/** Fails with NotEnrolled or SyncRunning; what went wrong on the way is in the report. */
+export const sync = Effect.fn("sync")(function* (options: PullOptions) {
+  const identity = yield* DeviceIdentity
+  const lease = yield* Lease
+  const membership = yield* identity.membership
+  if (Option.isNone(membership)) return yield* new NotEnrolled()
+  return yield* lease.hold(rememberCancelled(membership.value, run(membership.value, options)))
+})
+
+const run = Effect.fnUntraced(function* (membership: Membership, options: PullOptions) {
+  const began = yield* Clock.currentTimeMillis
+  const organisations: Array<OrganisationSync> = []
+  for (const organisation of membership.organisations) {
+    organisations.push(yield* syncOrganisation(organisation, options))
+  }
+  const reached = organisations.some((one) => Result.isSuccess(one.pulled))
+  const bringsContents = options.kinds === undefined || options.kinds.includes("delivery")
+  const contents =
+    !options.dryRun && reached && bringsContents
+      ? yield* fetchContents(membership.organisations)
+      : NO_CONTENTS
+  const moved = organisations.some(
+    (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
+  )
+  if (moved && !options.dryRun) yield* sweepContents(membership.organisations)
+  const now = yield* Clock.currentTimeMillis
+  const synced: Synced = {
+    organisations,
+    contents,
+    outcome: outcomeOf(organisations, contents),
+    dryRun: options.dryRun,
+    millis: Math.max(0, now - began)
+  }
+  if (!options.dryRun) yield* remember(membership, synced, now)
+  return synced
+})
+
+const syncOrganisation = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  options: PullOptions
+) {
+  const pulled = yield* Effect.result(pull(organisation, options))
+  const differs = Result.isSuccess(pulled) && pulled.success.same === false
+  if (!differs) return { organisation, pulled, audited: Option.none() } satisfies OrganisationSync
+  const mended = yield* Effect.result(audit(organisation, pulled.success.head))
+  return Result.isFailure(mended)
+    ? { organisation, pulled: Result.fail(mended.failure), audited: Option.none<Audited>() }
+    : { organisation, pulled, audited: Option.some(mended.success) }
+})
+
+const outcomeOf = (
+  organisations: ReadonlyArray<OrganisationSync>,
+  contents: FetchedContents
+): Outcome => {
+  const failed = organisations.filter((one) => Result.isFailure(one.pulled)).length
+  if (failed > 0 && failed === organisations.length) return "failed"
+  if (failed > 0 || contents.failures.length > 0) return "incomplete"
+  const idle = organisations.every(
+    (one) =>
+      Result.isSuccess(one.pulled) && isIdle(one.pulled.success.plan) && Option.isNone(one.audited)
+  )
+  return idle && contents.fetched === 0 ? "unchanged" : "done"
+}
+
+/** Counts of what a synchronisation did, by kind. */
+export const countsOf = (synced: Synced): HistoryEntry["counts"] => {
+  const counts = new Map<Kind, KindCounts>()
+  const add = (keys: ReadonlyArray<string>, field: keyof KindCounts) => {
+    for (const key of keys) {
+      const { kind } = keyFromText(key)
+      const before = counts.get(kind) ?? NO_COUNTS
+      counts.set(kind, { ...before, [field]: before[field] + 1 })
+    }
+  }
+  for (const { pulled } of synced.organisations) {
+    if (Result.isFailure(pulled)) continue
+    const { create, held, keep, remove, update } = pulled.success.plan
+    add(create, "created")
+    add(update, "updated")
+    add(remove, "deleted")
+    add(keep, "kept")
+    add(held, "held")
+  }
+  return Object.fromEntries(counts)
+}
+
+/** What went wrong, as codes for the history: doors make sentences of them. */
+const reasonOf = (synced: Synced): string =>
+  [
+    ...synced.organisations.flatMap(({ organisation, pulled }) =>
+      Result.isFailure(pulled) ? [`${organisation}: ${pulled.failure._tag}`] : []
+    ),
+    ...synced.organisations.flatMap(({ audited, organisation }) =>
+      Option.isSome(audited) ? [`${organisation}: mended ${audited.value.mended}`] : []
+    ),
+    ...synced.contents.failures.map(({ why }) => `content: ${why._tag}`)
+  ].join("; ")
+
+const remember = Effect.fnUntraced(function* (
+  membership: Membership,
+  synced: Synced,
+  now: number
+) {
+  const history = yield* History
+  // A device that asks every minute whether there is news would bury what happened.
+  if (synced.outcome === "unchanged") return
+  yield* history.append({
+    at: now,
+    verb: "sync",
+    who: "device",
+    device: membership.device,
+    organisation: null,
+    outcome: synced.outcome,
+    counts: countsOf(synced),
+    bytes: synced.contents.bytes,
+    millis: synced.millis,
+    reason: reasonOf(synced)
+  })
+})
+
+/** A cancelled synchronisation leaves the state before it, and this entry. */
+const rememberCancelled = <A, E, R>(membership: Membership, effect: Effect.Effect<A, E, R>) =>
+  Effect.onExit(effect, (exit) =>
+    Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
+      ? Effect.gen(function* () {
+          const history = yield* History
+          yield* history.append({
+            at: yield* Clock.currentTimeMillis,
+            verb: "sync",
+            who: "device",
+            device: membership.device,
+            organisation: null,
+            outcome: "cancelled",
+            counts: {},
+            bytes: 0,
+            millis: 0,
+            reason: ""
+          })
+        })
+      : Effect.void
+  )
