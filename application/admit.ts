@@ -66,7 +66,10 @@ export const bySecret = Effect.fn("bySecret")(function* (key: string, secret: st
   const kept = yield* clients.secretHash(key)
   const given = hashing.sha256(secret)
   // Compared even when there is nothing to compare with, so that unknown keys take as long.
-  const same = sameDigest(given, Option.getOrElse(kept, () => hashing.sha256(given)))
+  const same = sameDigest(
+    given,
+    Option.getOrElse(kept, () => hashing.sha256(given))
+  )
   if (!same || Option.isNone(kept)) return yield* new NotAdmitted()
   const client = yield* active(found)
   return client.kind === "credential" ? client : yield* new NotAdmitted()
