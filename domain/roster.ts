@@ -149,7 +149,8 @@ export const refusedRecord = (
 const shapeProblem = (header: Header, { cells }: RosterRecord): string | undefined => {
   const wanted = header.columns.length
   if (cells.length !== wanted) {
-    return `has ${cells.length} columns where the header has ${wanted}; text with a separator in it needs quotes`
+    const counts = `has ${cells.length} columns where the header has ${wanted}`
+    return `${counts}; text with a separator in it needs quotes`
   }
   const filled = cells.filter((cell) => cell.trim() !== "").length
   return filled === 1 && wanted > 1 && cells[0]?.trim() !== ""

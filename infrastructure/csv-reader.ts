@@ -91,34 +91,31 @@ export const checksumOfFile = Effect.fn("checksumOfFile")(function* (file: strin
 
 const openFile = (file: string) =>
   Effect.acquireRelease(
-    Effect.tryPromise({ try: () => openRegularFile(file), catch: (cause) => cause }).pipe(
-      Effect.catch((cause) => unreadable(file, cause))
+    Effect.promise(() => openRegularFile(file)).pipe(
+      Effect.flatMap((opened) =>
+        opened instanceof CsvUnreadable ? Effect.fail(opened) : Effect.succeed(opened)
+      )
     ),
     (handle) => Effect.promise(() => handle.close())
   )
 
-const openRegularFile = async (file: string): Promise<FileHandle> => {
-  const handle = await open(file, "r")
-  if ((await handle.stat()).isFile()) return handle
-  await handle.close()
-  throw Object.assign(new Error(`${file} is not a file`), { code: "EISDIR" })
-}
-
 /** Types what a person can mend; any other failure of the disk stays a defect. */
-const unreadable = (file: string, cause: unknown): Effect.Effect<never, CsvUnreadable> => {
-  const reasons = {
-    ENOENT: "missing",
-    ENOTDIR: "missing",
-    EISDIR: "not a file",
-    ENXIO: "not a file",
-    EACCES: "forbidden",
-    EPERM: "forbidden"
-  } as const
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  for (const [known, reason] of Object.entries(reasons)) {
-    if (code === known) return Effect.fail(new CsvUnreadable({ file, reason }))
+const openRegularFile = async (file: string): Promise<FileHandle | CsvUnreadable> => {
+  try {
+    const handle = await open(file, "r")
+    if ((await handle.stat()).isFile()) return handle
+    await handle.close()
+    return new CsvUnreadable({ file, reason: "not a file" })
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      return new CsvUnreadable({ file, reason: "missing" })
+    }
+    if (code === "EACCES" || code === "EPERM") {
+      return new CsvUnreadable({ file, reason: "forbidden" })
+    }
+    throw cause
   }
-  return Effect.die(cause)
 }
 
 const refused = (file: string, problems: ReadonlyArray<RowProblem>) => {
