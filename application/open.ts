@@ -12,6 +12,7 @@ import type { Delivery, Eligibility, KeyWrap, Person } from "../domain/entity.ts
 import { Profile, WrappedKey } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { organisationNode } from "../domain/id.ts"
+import { foldedLogin } from "../domain/login.ts"
 import {
   Contents,
   DeviceIdentity,
@@ -89,7 +90,7 @@ const admitted = Effect.fnUntraced(function* (
   const hashing = yield* Hashing
   const passwords = yield* Passwords
   const tries = yield* LoginTries
-  const tag = hashing.sha256(`login ${login.normalize("NFKC").trim().toLowerCase()}`)
+  const tag = hashing.sha256(`login ${foldedLogin(login)}`)
   yield* tries.admit(tag, yield* Clock.currentTimeMillis)
   const [first] = people
   const attempt =

@@ -150,6 +150,10 @@ export class Catalogue extends Context.Service<
     /** Creates or replaces records, with their links; each gets the next revision. */
     readonly put: (records: ReadonlyArray<CatalogueRecord>) => Effect.Effect<void>
     readonly remove: (ids: ReadonlyArray<EntityId>) => Effect.Effect<void>
+    /** The records that name any of these ids in their own links. */
+    readonly naming: (
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlyArray<{ readonly id: EntityId; readonly by: EntityId }>>
     /** The organisations whose scope reaches any of these entities. */
     readonly concerned: (ids: ReadonlyArray<EntityId>) => Effect.Effect<ReadonlySet<OrganisationId>>
     /** Every link that can be reached from the organisation. */

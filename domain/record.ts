@@ -9,6 +9,7 @@
 import { Schema } from "effect"
 import { Content, LABEL_MAX, PasswordWrap, Period, PersonKind } from "./entity.ts"
 import { Base64, EntityId, OrganisationId, Recipient, Text } from "./id.ts"
+import { foldedLogin } from "./login.ts"
 
 export const OrganisationRecord = Schema.Struct({
   kind: Schema.Literal("organisation"),
@@ -111,7 +112,7 @@ export const naturalName = (record: CatalogueRecord): string => {
   }
 }
 
-export const personName = (login: string) => `person ${login.normalize("NFKC").toLowerCase()}`
+export const personName = (login: string) => `person ${foldedLogin(login)}`
 export const centerName = (organisation: OrganisationId, label: string) =>
   `test-center ${JSON.stringify([organisation, label])}`
 export const deliveryName = (id: EntityId) => `delivery ${id}`

@@ -10,7 +10,8 @@ import { EntityId, organisationNode, organisationOfNode } from "../domain/id.ts"
 import { linksOf } from "../domain/links.ts"
 import { CatalogueRecord, keyVersion, labelOf, naturalName } from "../domain/record.ts"
 import { Relation } from "../domain/scope.ts"
-import { inChunks, insertRows } from "./sql-bulk.ts"
+import { insertRows } from "./sql-bulk.ts"
+import { inChunks } from "./sql-chunks.ts"
 
 const Body = Schema.Struct({ body: Schema.fromJsonString(CatalogueRecord) })
 const RevisionRow = Schema.Struct({
@@ -55,6 +56,14 @@ const make = Effect.gen(function* () {
       SELECT from_id, relation, to_id FROM links
       WHERE relation = 'member' AND ${sql.in("from_id", nodes)}
       ORDER BY to_id`
+  })
+  const namingRows = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: Schema.Struct({ owner_id: EntityId, to_id: EntityId }),
+    execute: (ids) => sql`
+      SELECT owner_id, to_id FROM links WHERE ${sql.in("to_id", ids)} AND owner_id <> to_id
+      UNION
+      SELECT owner_id, from_id FROM links WHERE ${sql.in("from_id", ids)} AND owner_id <> from_id`
   })
   const revisionRows = SqlSchema.findAll({
     Request: EntityId,
@@ -121,26 +130,35 @@ const make = Effect.gen(function* () {
         key_version: "integer",
         body: "text"
       },
-      rows: records.map((record) => [
-        record.id,
-        record.kind,
-        naturalName(record),
-        labelOf(record),
-        1,
-        keyVersion(record),
-        canonical(record)
-      ]),
-      onConflict:
-        "(id) DO UPDATE SET name = excluded.name, label = excluded.label, revision = entities.revision + 1," +
-        " key_version = excluded.key_version, body = excluded.body"
+      rows: records.map((record) => ({
+        id: record.id,
+        kind: record.kind,
+        name: naturalName(record),
+        label: labelOf(record),
+        revision: 1,
+        key_version: keyVersion(record),
+        body: canonical(record)
+      })),
+      onConflict: {
+        key: ["id"],
+        action:
+          "DO UPDATE SET name = excluded.name, label = excluded.label," +
+          " revision = entities.revision + 1, key_version = excluded.key_version," +
+          " body = excluded.body"
+      }
     })
     yield* insertRows(sql, {
       table: "links",
       columns: { owner_id: "text", from_id: "text", relation: "text", to_id: "text" },
       rows: records.flatMap((record) =>
-        linksOf(record).map(({ from, relation, to }) => [record.id, from, relation, to])
+        linksOf(record).map(({ from, relation, to }) => ({
+          owner_id: record.id,
+          from_id: from,
+          relation,
+          to_id: to
+        }))
       ),
-      onConflict: "DO NOTHING"
+      onConflict: { key: ["owner_id", "from_id", "relation", "to_id"], action: "DO NOTHING" }
     })
   })
 
@@ -212,6 +230,16 @@ const make = Effect.gen(function* () {
         ])
       )
     }, sql.withTransaction, Effect.orDie),
+
+    naming: Effect.fn("Catalogue.naming")(function* (ids) {
+      const found: Array<{ id: EntityId; by: EntityId }> = []
+      yield* inChunks(ids, (chunk) =>
+        Effect.map(namingRows(chunk), (rows) => {
+          for (const { owner_id, to_id } of rows) found.push({ id: to_id, by: owner_id })
+        })
+      )
+      return found
+    }, Effect.orDie),
 
     concerned: Effect.fn("Catalogue.concerned")(function* (ids) {
       const found = new Set<OrganisationId>()

@@ -15,7 +15,8 @@ import { PAGE_CHANGES, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { Digest, EntityId } from "../domain/id.ts"
 import { bucketOf, BUCKETS, changed, EMPTY, marks } from "../domain/set-digest.ts"
-import { inChunks, insertRows } from "./sql-bulk.ts"
+import { insertRows } from "./sql-bulk.ts"
+import { inChunks } from "./sql-chunks.ts"
 import { setting } from "./sql-settings.ts"
 
 const HeadRow = Schema.Struct({
@@ -139,10 +140,13 @@ const make = Effect.gen(function* () {
       table: "offers",
       columns: OFFER_COLUMNS,
       rows: fresh.map((offer, at) => offerRow(organisation, offer, first + at)),
-      onConflict:
-        "(organisation, kind, id) DO UPDATE SET version = excluded.version," +
-        " stamp = excluded.stamp, digest = excluded.digest, a = excluded.a, b = excluded.b," +
-        " blob = excluded.blob, body = excluded.body"
+      onConflict: {
+        key: ["organisation", "kind", "id"],
+        action:
+          "DO UPDATE SET version = excluded.version, stamp = excluded.stamp," +
+          " digest = excluded.digest, a = excluded.a, b = excluded.b, blob = excluded.blob," +
+          " body = excluded.body"
+      }
     })
     yield* sql`
       UPDATE feeds
@@ -239,7 +243,8 @@ const offerRow = (organisation: OrganisationId, offer: Offer, version: number) =
   const { kind, id } = offer.key
   const blob = kind === "delivery" && offer.body !== null ? blobOf(offer.body) : null
   const { stamp, digest, body } = offer
-  return [organisation, kind, id, version, stamp, digest, a, b, bucketOf(id), blob, body]
+  const bucket = bucketOf(id)
+  return { organisation, kind, id, version, stamp, digest, a, b, bucket, blob, body }
 }
 
 const blobOf = (body: string): Digest =>

@@ -15,7 +15,8 @@ import type { OrganisationId } from "../domain/id.ts"
 import { Digest, EntityId } from "../domain/id.ts"
 import type { Manifest, Plan } from "../domain/plan.ts"
 import { bucketOf, BUCKETS, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
-import { inChunks, insertRows } from "./sql-bulk.ts"
+import { insertRows } from "./sql-bulk.ts"
+import { inChunks } from "./sql-chunks.ts"
 
 const DigestRow = Schema.Struct({ kind: Kind, id: EntityId, digest: Schema.NullOr(Digest) })
 const EntityRow = Schema.Struct({ body: Schema.fromJsonString(Entity) })
@@ -187,10 +188,12 @@ const make = Effect.gen(function* () {
         table: "staged",
         columns: STAGED_COLUMNS,
         rows: changes.map((checked) => stagedRow(organisation, checked)),
-        onConflict:
-          "(organisation, id) DO UPDATE SET version = excluded.version, digest = excluded.digest," +
-          " a = excluded.a, b = excluded.b, tag = excluded.tag, reader = excluded.reader," +
-          " body = excluded.body"
+        onConflict: {
+          key: ["organisation", "id"],
+          action:
+            "DO UPDATE SET version = excluded.version, digest = excluded.digest, a = excluded.a," +
+            " b = excluded.b, tag = excluded.tag, reader = excluded.reader, body = excluded.body"
+        }
       })
       yield* sql`
         INSERT INTO cursors (organisation, epoch, version, staged_epoch, staged_version)
@@ -317,7 +320,8 @@ const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) =>
   const { a, b } = digest === null ? EMPTY : marks(digest)
   const tag = entity !== null && "loginTag" in entity ? entity.loginTag : null
   const reader = entity?.kind === "key-wrap" ? entity.reader : null
-  return [organisation, id, kind, version, digest, a, b, bucketOf(id), tag, reader, body]
+  const bucket = bucketOf(id)
+  return { organisation, id, kind, version, digest, a, b, bucket, tag, reader, body }
 }
 
 export const layer = Layer.effect(Holdings, make)

@@ -18,7 +18,8 @@ import { Execution } from "../domain/execution.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
 import { waitAfter } from "../domain/tries.ts"
-import { inChunks, insertRows } from "./sql-bulk.ts"
+import { insertRows } from "./sql-bulk.ts"
+import { inChunks } from "./sql-chunks.ts"
 
 export const layerHistory = Layer.effect(
   History,
@@ -87,8 +88,11 @@ export const layerSealedStore = Layer.effect(
           insertRows(sql, {
             table: "sealed",
             columns: { key: "text", stamp: "text", box: "text" },
-            rows: boxes.map(({ key, stamp, box }) => [key, stamp, box]),
-            onConflict: "(key) DO UPDATE SET stamp = excluded.stamp, box = excluded.box"
+            rows: boxes,
+            onConflict: {
+              key: ["key"],
+              action: "DO UPDATE SET stamp = excluded.stamp, box = excluded.box"
+            }
           })
         )
     })
@@ -193,8 +197,12 @@ export const layerImportWork = Layer.effect(
           insertRows(sql, {
             table: "import_work",
             columns: { file: "text", login: "text", work: "text" },
-            rows: done.map(({ login, user, wrap }) => [file, login, canonical({ user, wrap })]),
-            onConflict: "(file, login) DO UPDATE SET work = excluded.work"
+            rows: done.map(({ login, user, wrap }) => ({
+              file,
+              login,
+              work: canonical({ user, wrap })
+            })),
+            onConflict: { key: ["file", "login"], action: "DO UPDATE SET work = excluded.work" }
           })
         ),
       forget: (file) =>

@@ -11,7 +11,8 @@ import {
   PASSWORD_RANDOM_BYTES,
   spelledPassword
 } from "../domain/password.ts"
-import { foldedLogin, loginTag } from "../infrastructure/login-tag.ts"
+import { foldedLogin } from "../domain/login.ts"
+import { loginTag } from "../infrastructure/login-tag.ts"
 import {
   dummy,
   generatePassword,

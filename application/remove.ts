@@ -1,0 +1,43 @@
+/** Removes records from the catalogue, and what was offered of them from the feeds. */
+import { Clock, Effect, Schema } from "effect"
+import type { EntityId } from "../domain/id.ts"
+import { Atomic, Catalogue, History } from "./ports.ts"
+import { refresh } from "./refresh.ts"
+
+/** Something that stays names what was to go. Nothing was removed. */
+export class StillNamed extends Schema.TaggedError<StillNamed>()("StillNamed", {
+  id: Schema.String,
+  by: Schema.String
+}) {}
+
+/** Fails with StillNamed rather than leave a name that leads nowhere. Unknown ids count as gone. */
+export const remove = Effect.fn("remove")(function* (ids: ReadonlyArray<EntityId>) {
+  const atomic = yield* Atomic
+  const catalogue = yield* Catalogue
+  const history = yield* History
+  return yield* atomic.run(
+    Effect.gen(function* () {
+      const going = new Set(ids)
+      const known = yield* catalogue.byIds(ids)
+      for (const { by, id } of yield* catalogue.naming(ids)) {
+        if (!going.has(by)) return yield* new StillNamed({ id, by })
+      }
+      const concerned = yield* catalogue.concerned(ids)
+      yield* catalogue.remove([...known.keys()])
+      const offered = yield* refresh(concerned)
+      yield* history.append({
+        at: yield* Clock.currentTimeMillis,
+        verb: "import",
+        who: "operator",
+        device: null,
+        organisation: null,
+        outcome: "done",
+        counts: {},
+        bytes: 0,
+        millis: 0,
+        reason: `removed ${known.size}`
+      })
+      return { removed: known.size, offered }
+    })
+  )
+})

@@ -1,0 +1,339 @@
+/** What an operator can ask of central: each command decodes, calls one verb, and words its errors. */
+import os from "node:os"
+import { Clock, Effect, Option, Schema } from "effect"
+import { type Imported, type ImportJob } from "../application/import.ts"
+import { importCenters } from "../application/import-centers.ts"
+import { importEligibilities } from "../application/import-eligibilities.ts"
+import { importPeople } from "../application/import-people.ts"
+import * as Clients from "../application/manage-clients.ts"
+import { Clients as ClientsPort, History } from "../application/ports.ts"
+import { deliveryId, publish } from "../application/publish.ts"
+import { Refused } from "../application/refused.ts"
+import { remove } from "../application/remove.ts"
+import type { PersonKind } from "../domain/entity.ts"
+import { HistoryEntry } from "../domain/history.ts"
+import { EntityId, OrganisationId } from "../domain/id.ts"
+import { ImportReport, problemLine } from "../domain/import-report.ts"
+import { acceptablePassword } from "../domain/password.ts"
+import { eligibilities, type Roster, testCenters, users, UserType } from "../domain/roster.ts"
+import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
+import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
+import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import { Digest } from "../domain/id.ts"
+import { defineCommand, ItemsLeft } from "./command.ts"
+import { fromPackage } from "./refusals.ts"
+
+const Imported_ = Schema.Struct({
+  report: ImportReport,
+  applied: Schema.Boolean,
+  offered: Schema.Int,
+  exit: ItemsLeft
+})
+
+const FileArgs = { file: Schema.String, dryRun: Schema.Boolean, keepGoing: Schema.Boolean }
+
+export const importUsers = defineCommand({
+  name: "central import users",
+  side: "central",
+  args: Schema.Struct({
+    ...FileArgs,
+    type: UserType,
+    passwordsOut: Schema.NullOr(Schema.String),
+    weakPasswords: Schema.Boolean
+  }),
+  report: Imported_,
+  run: Effect.fn("importUsers")(function* (args) {
+    const rule = args.weakPasswords ? () => undefined : whyNotAcceptable
+    const sheet =
+      args.passwordsOut === null
+        ? Option.none()
+        : Option.some(yield* Effect.mapError(openSheet(args.passwordsOut), fromSheet))
+    const job = {
+      ...rosterJob(args, users(args.type, rule)),
+      kind: KIND_OF[args.type],
+      file: Digest.make(yield* Effect.mapError(checksumOfFile(args.file), fromCsv)),
+      sheet,
+      width: os.availableParallelism()
+    }
+    const imported = yield* importPeople(job).pipe(
+      Effect.catchTags({
+        CsvUnreadable: (error) => Effect.fail(fromCsv(error)),
+        CsvRefused: (error) => Effect.fail(fromCsv(error)),
+        PasswordSheetNeeded: ({ people }) => Effect.fail(sheetNeeded(people))
+      })
+    )
+    return yield* answered(args, imported)
+  })
+})
+
+export const importTestCenters = defineCommand({
+  name: "central import test-centers",
+  side: "central",
+  args: Schema.Struct(FileArgs),
+  report: Imported_,
+  run: Effect.fn("importTestCenters")(function* (args) {
+    const imported = yield* importCenters(rosterJob(args, testCenters)).pipe(Effect.mapError(fromCsv))
+    return yield* answered(args, imported)
+  })
+})
+
+export const importEligibilityRows = defineCommand({
+  name: "central import eligibilities",
+  side: "central",
+  args: Schema.Struct(FileArgs),
+  report: Imported_,
+  run: Effect.fn("importEligibilityRows")(function* (args) {
+    const imported = yield* importEligibilities(rosterJob(args, eligibilities)).pipe(
+      Effect.catch((error) =>
+        error instanceof Error ? Effect.fail(fromCsv(error)) : Effect.die(error)
+      )
+    )
+    return yield* answered(args, imported)
+  })
+})
+
+export const publishPackage = defineCommand({
+  name: "central publish",
+  side: "central",
+  args: Schema.Struct({
+    file: Schema.String,
+    id: Schema.NullOr(Schema.String),
+    label: Schema.NullOr(Schema.String),
+    from: Schema.NullOr(Schema.Int),
+    to: Schema.NullOr(Schema.Int),
+    maxExecutions: Schema.NullOr(Schema.Int),
+    proctored: Schema.Boolean,
+    dryRun: Schema.Boolean
+  }),
+  report: Schema.Struct({
+    id: EntityId,
+    label: Schema.String,
+    version: Schema.Int,
+    qti: Schema.String,
+    items: Schema.Int,
+    warnings: Schema.Array(Schema.String),
+    content: Schema.Literals(["new", "next", "same"]),
+    applied: Schema.Boolean,
+    offered: Schema.Int
+  }),
+  run: (args) =>
+    publish({
+      file: args.file,
+      id: args.id === null ? undefined : deliveryId(args.id),
+      label: args.label ?? undefined,
+      period: {
+        ...(args.from === null ? {} : { from: args.from }),
+        ...(args.to === null ? {} : { to: args.to })
+      },
+      maxExecutions: args.maxExecutions ?? undefined,
+      proctored: args.proctored,
+      dryRun: args.dryRun
+    }).pipe(Effect.catchTag("PackageFaulty", (error) => Effect.fail(fromPackage(args.file, error))))
+})
+
+export const removeEntities = defineCommand({
+  name: "central remove",
+  side: "central",
+  args: Schema.Struct({ ids: Schema.Array(EntityId) }),
+  report: Schema.Struct({ removed: Schema.Int, offered: Schema.Int }),
+  run: ({ ids }) =>
+    remove(ids).pipe(
+      Effect.catchTag("StillNamed", ({ by, id }) =>
+        Effect.fail(
+          new Refused({
+            code: "E_STILL_NAMED",
+            what: "Nothing was removed.",
+            why: `${id} is still named by ${by}.`,
+            todo: "Remove that too, in the same command, or import it again without this name."
+          })
+        )
+      )
+    )
+})
+
+const ClientReport = Schema.Struct({
+  id: Schema.String,
+  name: Schema.String,
+  organisations: Schema.Array(OrganisationId),
+  state: Schema.String,
+  createdAt: Schema.Int,
+  lastSeenAt: Schema.NullOr(Schema.Int),
+  program: Schema.NullOr(Schema.String)
+})
+
+const listOf = (kind: "device" | "credential") =>
+  Effect.gen(function* () {
+    const clients = yield* ClientsPort
+    const found = yield* clients.list(kind)
+    return {
+      clients: found.map(
+        ({ createdAt, id, lastSeenAt, name, organisations, program, state }) => ({
+          id,
+          name,
+          organisations,
+          state,
+          createdAt,
+          lastSeenAt,
+          program
+        })
+      )
+    }
+  })
+
+export const devicesList = defineCommand({
+  name: "central devices list",
+  side: "central",
+  args: Schema.Struct({}),
+  report: Schema.Struct({ clients: Schema.Array(ClientReport) }),
+  run: () => listOf("device")
+})
+
+const noClient = (id: string) =>
+  new Refused({
+    code: "E_NO_CLIENT",
+    what: "Nothing was changed.",
+    why: `Central knows no device or credential ${id}, or it was revoked before.`,
+    todo: 'See "testferry central devices list" and "testferry central credentials list".'
+  })
+
+export const devicesChange = defineCommand({
+  name: "central devices change",
+  side: "central",
+  args: Schema.Struct({
+    id: Schema.String,
+    change: Schema.Literals(["block", "unblock", "revoke", "rename"]),
+    name: Schema.NullOr(Schema.String)
+  }),
+  report: Schema.Struct({ id: Schema.String, change: Schema.String }),
+  run: ({ change, id, name }) => {
+    const verb =
+      change === "rename"
+        ? Clients.renameDevice(id, name ?? "", "operator")
+        : { block: Clients.blockDevice, unblock: Clients.unblockDevice, revoke: Clients.revokeDevice }[
+            change
+          ](id, "operator")
+    return verb.pipe(Effect.as({ id, change }), Effect.mapError(() => noClient(id)))
+  }
+})
+
+export const credentialsGenerate = defineCommand({
+  name: "central credentials generate",
+  side: "central",
+  args: Schema.Struct({ organisations: Schema.Array(OrganisationId), name: Schema.String }),
+  report: Schema.Struct({ key: Schema.String, secret: Schema.String }),
+  run: ({ name, organisations }) => Clients.generateCredential(organisations, name, "operator")
+})
+
+export const credentialsList = defineCommand({
+  name: "central credentials list",
+  side: "central",
+  args: Schema.Struct({}),
+  report: Schema.Struct({ clients: Schema.Array(ClientReport) }),
+  run: () => listOf("credential")
+})
+
+export const credentialsRevoke = defineCommand({
+  name: "central credentials revoke",
+  side: "central",
+  args: Schema.Struct({ key: Schema.String }),
+  report: Schema.Struct({ key: Schema.String }),
+  run: ({ key }) =>
+    Clients.revokeCredential(key, "operator").pipe(
+      Effect.as({ key }),
+      Effect.mapError(() => noClient(key))
+    )
+})
+
+export const centralHistory = defineCommand({
+  name: "central history",
+  side: "central",
+  args: Schema.Struct({ limit: Schema.Int }),
+  report: Schema.Struct({ entries: Schema.Array(HistoryEntry), now: Schema.Int }),
+  run: Effect.fn("centralHistory")(function* ({ limit }) {
+    const history = yield* History
+    return { entries: yield* history.recent(limit), now: yield* Clock.currentTimeMillis }
+  })
+})
+
+const KIND_OF: Readonly<Record<UserType, PersonKind>> = {
+  "test-taker": "test-taker",
+  proctor: "proctor",
+  "test-center-admin": "administrator",
+  "sync-manager": "sync-manager"
+}
+
+const rosterJob = <Row>(
+  args: { readonly file: string; readonly dryRun: boolean; readonly keepGoing: boolean },
+  roster: Roster<Row>
+): ImportJob<Row, CsvUnreadable | CsvRefused> => ({
+  read: () => readRoster(args.file, roster),
+  dryRun: args.dryRun,
+  keepGoing: args.keepGoing,
+  name: args.file.split("/").at(-1) ?? args.file
+})
+
+/** A refused file is a refusal; good rows kept beside bad ones leave items behind (status 3). */
+const answered = (args: { readonly file: string; readonly dryRun: boolean }, imported: Imported) => {
+  const { failed, problems, problemsLeftOut } = imported.report
+  if (failed === 0 || args.dryRun) return Effect.succeed(imported)
+  if (imported.applied) return Effect.succeed({ ...imported, exit: 3 as const })
+  const more = problemsLeftOut === 0 ? [] : [`… and ${problemsLeftOut} more`]
+  return Effect.fail(
+    new Refused({
+      code: "E_IMPORT_ROWS",
+      what: `${args.file} was not imported; nothing was changed.`,
+      why: [`${failed} rows are wrong:`, ...problems.slice(0, 50).map(problemLine), ...more].join("\n"),
+      todo: "Correct these rows and import again, or keep the good ones with --keep-going."
+    })
+  )
+}
+
+const whyNotAcceptable = (password: string): string | undefined =>
+  acceptablePassword(password)
+    ? undefined
+    : "must have 15 characters or more; leave the cell empty to have a strong one made"
+
+const fromCsv = (error: CsvUnreadable | CsvRefused): Refused =>
+  error._tag === "CsvUnreadable"
+    ? new Refused({
+        code: "E_FILE",
+        what: "Nothing was imported.",
+        why: `${error.file} can't be read: ${error.reason}.`,
+        todo: "Check the name of the file."
+      })
+    : new Refused({
+        code: "E_CSV",
+        what: `${error.file} was not imported; nothing was changed.`,
+        why: error.problems.map(problemLine).join("\n"),
+        todo: "Correct the file and import it again."
+      })
+
+const fromSheet = ({ file, reason }: SheetRefused): Refused =>
+  new Refused({
+    code: "E_PASSWORD_SHEET",
+    what: "Nothing was imported.",
+    why: `The passwords can't be written to ${file}: it is ${reason.replaceAll("-", " ")}.`,
+    todo: "Name a new file with --passwords-out, in a folder that nobody else may read."
+  })
+
+const sheetNeeded = (people: number): Refused =>
+  new Refused({
+    code: "E_PASSWORDS_OUT",
+    what: "Nothing was imported.",
+    why: `${people} people have no password in the file, so central must make one for each.`,
+    todo: "Say where to write them: --passwords-out FILE. Print them, then delete that file."
+  })
+
+export const centralCommands = [
+  importUsers,
+  importTestCenters,
+  importEligibilityRows,
+  publishPackage,
+  removeEntities,
+  devicesList,
+  devicesChange,
+  credentialsGenerate,
+  credentialsList,
+  credentialsRevoke,
+  centralHistory
+]

@@ -1,0 +1,138 @@
+/** Says in words what the verbs' errors mean to the person at the door. */
+import { Effect } from "effect"
+import type {
+  CentralAway,
+  CentralFailure,
+  CentralInconsistent,
+  CentralRefused,
+  PackageFaulty,
+  SyncRunning,
+  TooManyTries,
+  WrongPassword
+} from "../application/ports.ts"
+import type { RemovalNeedsConfirmation } from "../application/pull.ts"
+import { Refused } from "../application/refused.ts"
+import type { NotEnrolled } from "../application/sync.ts"
+import { duration } from "./terminal-units.ts"
+
+/** Turns a failure to speak with central into a refusal; `what` says what did not happen. */
+export const fromCentral = (what: string, failure: CentralFailure): Refused => {
+  switch (failure._tag) {
+    case "CentralAway":
+      return away(what, failure)
+    case "CentralRefused":
+      return refusedByCentral(what, failure)
+    case "CentralInconsistent":
+      return inconsistent(what, failure)
+  }
+}
+
+const away = (what: string, { detail, reason }: CentralAway): Refused =>
+  new Refused({
+    code: `E_CENTRAL_${reason.toUpperCase()}`,
+    what,
+    why: `${awayWhy[reason]} (${detail})`,
+    todo: awayTodo[reason]
+  })
+
+const awayWhy: Readonly<Record<CentralAway["reason"], string>> = {
+  unreachable: "Central can't be reached.",
+  certificate: "Central shows another certificate than the one this device trusts.",
+  timeout: "Central did not answer in time.",
+  interrupted: "The connection broke off.",
+  unavailable: "Central is there, but can't answer now."
+}
+
+const awayTodo: Readonly<Record<CentralAway["reason"], string>> = {
+  unreachable: "Check the network and central's address, then try again. Tests can go on meanwhile.",
+  certificate:
+    "Do not go on before you have asked the office whether central's certificate was changed; then " +
+    'run "testferry device trust" with the fingerprint they give you.',
+  timeout: "Try again. What was fetched so far is kept.",
+  interrupted: "Try again. What was fetched so far is kept.",
+  unavailable: "Try again in some minutes. What was fetched so far is kept."
+}
+
+const refusedByCentral = (what: string, failure: CentralRefused): Refused =>
+  new Refused({
+    code: `E_${failure.code.replaceAll("-", "_").toUpperCase()}`,
+    what,
+    why: `Central says: ${failure.title}. ${failure.detail}`.trim(),
+    todo: centralTodo[failure.code] ?? "Ask the office that runs central, and tell them this code."
+  })
+
+const centralTodo: Readonly<Record<string, string>> = {
+  "device-too-old": "Update this device, then try again.",
+  "device-too-new": "Ask the office to update central, or use the device version that it supports.",
+  "clock-wrong": "Set this device's clock, then try again.",
+  "invalid-client": "Ask the office whether this device was blocked or revoked.",
+  "login-refused": "Check login and password; only a sync manager's login can enrol a device.",
+  "too-many-requests": "Wait a minute, then try again."
+}
+
+const inconsistent = (what: string, { what: detail }: CentralInconsistent): Refused =>
+  new Refused({
+    code: "E_CENTRAL_INCONSISTENT",
+    what,
+    why: `What central sent is not what it promised: ${detail}.`,
+    todo: "Try again. If it stays so, tell the office; nothing on this device was changed."
+  })
+
+export const fromRemoval = ({
+  holding,
+  organisation,
+  removing
+}: RemovalNeedsConfirmation): Refused =>
+  new Refused({
+    code: "E_CONFIRM_REMOVALS",
+    what: `Nothing of ${organisation} was changed.`,
+    why: `Central would have ${removing} of ${holding} entities removed from this device.`,
+    todo: 'If that is meant, run "testferry sync --confirm-removals"; "--dry-run" shows what would go.'
+  })
+
+export const fromRunning = ({ since }: SyncRunning): Refused =>
+  new Refused({
+    code: "E_SYNC_RUNNING",
+    what: "Nothing was started.",
+    why: `Another synchronisation of this device runs since ${new Date(since).toISOString()}.`,
+    todo: "Wait until it has finished."
+  })
+
+export const fromNotEnrolled = (_: NotEnrolled): Refused =>
+  new Refused({
+    code: "E_NOT_ENROLLED",
+    what: "Nothing was done.",
+    why: "This device is not enrolled with a central yet.",
+    todo: 'Run "testferry device enrol --login LOGIN" with the login of a sync manager.'
+  })
+
+/** Alike for a wrong password and for a login that nobody has. */
+export const fromWrongPassword = (_: WrongPassword): Refused =>
+  new Refused({
+    code: "E_LOGIN",
+    what: "Nothing was opened.",
+    why: "The login or the password is wrong.",
+    todo: "Check both, also the Caps Lock key, and try again."
+  })
+
+export const fromTries = ({ waitMillis }: TooManyTries): Refused =>
+  new Refused({
+    code: "E_LOGIN_WAIT",
+    what: "Nothing was opened.",
+    why: "There were wrong passwords for this login.",
+    todo: `Wait ${duration(waitMillis)}, then try again.`
+  })
+
+export const fromPackage = (file: string, { reasons }: PackageFaulty): Refused =>
+  new Refused({
+    code: "E_PACKAGE",
+    what: `${file} was not published; nothing was changed.`,
+    why: reasons
+      .map((reason) => (reason.file === "" ? reason.detail : `${reason.file}: ${reason.detail}`))
+      .join("\n"),
+    todo: "Correct the package in the program that made it, export it again, and publish that."
+  })
+
+/** Refuses with words; for doors that answer one error in one way. */
+export const refuse = (code: string, what: string, why: string, todo: string) =>
+  Effect.fail(new Refused({ code, what, why, todo }))

@@ -1,0 +1,221 @@
+/**
+ * Wires the programs together: the only place outside tests with `Layer.provide`.
+ *
+ * The device's wiring has no vault, no authority and no catalogue: what a device must not be able
+ * to do does not compile.
+ */
+import fs from "node:fs"
+import path from "node:path"
+import { Effect, Layer, Option, Schema } from "effect"
+import { SqlClient, SqlError } from "effect/sql"
+import { Atomic, DeviceIdentity as DeviceIdentityPort } from "../application/ports.ts"
+import { Refused } from "../application/refused.ts"
+import * as Authority from "../infrastructure/authority.ts"
+import { centralMigrations } from "../infrastructure/central-schema.ts"
+import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
+import * as DeviceIdentity from "../infrastructure/device-identity.ts"
+import { deviceMigrations } from "../infrastructure/device-schema.ts"
+import * as FileBlobs from "../infrastructure/file-blobs.ts"
+import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
+import { layer as layerHttpCentral, layerDesk } from "../infrastructure/http-central.ts"
+import * as JoseTokens from "../infrastructure/jose-tokens.ts"
+import * as PackageFiles from "../infrastructure/package-files.ts"
+import { own } from "../infrastructure/process-lock.ts"
+import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
+import * as SqlClients from "../infrastructure/sql-clients.ts"
+import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
+import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
+import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
+import { type DatabaseTooNew, migrate, type Migrations } from "../infrastructure/sql-migrate.ts"
+import * as SqlPostgres from "../infrastructure/sql-postgres.ts"
+import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
+import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
+import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
+import type { CentralSettings, DeviceSettings } from "./settings.ts"
+
+/** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
+export const acquire = (directory: string) =>
+  Effect.andThen(
+    Effect.sync(() => fs.mkdirSync(directory, { recursive: true, mode: 0o700 })),
+    own(directory)
+  )
+
+/** Everything that central's verbs ask for. */
+export const layerCentral = (directory: string, settings: CentralSettings) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const keys = yield* openKeys(path.join(directory, "keys"))
+      const token = yield* keys.ed25519("token")
+      const privateKeyPem = token.key.export({ type: "pkcs8", format: "pem" }).toString()
+      return layerCentralWith(keys, settings.passwordCost).pipe(
+        Layer.provideMerge(FileBlobs.layer(path.join(directory, "blobs"))),
+        Layer.provideMerge(JoseTokens.layer({ issuer: settings.url, privateKeyPem })),
+        Layer.provideMerge(layerCentralDatabase(directory, settings))
+      )
+    })
+  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+
+/** Central's ports over a database, blobs and tokens that are given. */
+export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["passwordCost"]) =>
+  Layer.mergeAll(
+    SqlCatalogue.layer,
+    SqlFeeds.layer,
+    SqlClients.layer,
+    SqlLedgers.layerHistory,
+    SqlLedgers.layerSealedStore,
+    SqlLedgers.layerLoginTries,
+    SqlLedgers.layerImportWork,
+    layerAtomic,
+    PackageFiles.layerPackages,
+    CryptoPorts.layerHashing,
+    CryptoPorts.layerOpener,
+    CryptoPorts.layerPasswords(cost),
+    CryptoPorts.layerSecrets(keys, cost),
+    Authority.layer(keys)
+  )
+
+const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
+  settings.database === "embedded"
+    ? migrated(embedded(path.join(directory, "central.db"), settings.engine), centralMigrations)
+    : migrated(SqlPostgres.layer(settings.database), centralMigrations)
+
+/** Everything that a device's verbs ask for, but for central. */
+export const layerDevice = (directory: string, settings: DeviceSettings) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const keys = yield* openKeys(path.join(directory, "keys"))
+      return layerDeviceWith(keys).pipe(
+        Layer.provideMerge(FileBlobs.layer(path.join(directory, "blobs"))),
+        Layer.provideMerge(
+          migrated(embedded(path.join(directory, "device.db"), settings.engine), deviceMigrations)
+        )
+      )
+    })
+  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+
+/** A device's ports over a database and blobs that are given. */
+export const layerDeviceWith = (keys: FileKeys) =>
+  Layer.mergeAll(
+    SqlHoldings.layer,
+    SqlLedgers.layerExecutions,
+    SqlLedgers.layerHistory,
+    SqlLedgers.layerLoginTries,
+    SqlLedgers.layerLease,
+    layerAtomic,
+    PackageFiles.layerContents,
+    CryptoPorts.layerHashing,
+    CryptoPorts.layerOpener,
+    CryptoPorts.layerPasswords(),
+    DeviceIdentity.layer(keys)
+  )
+
+const layerAtomic = Layer.effect(
+  Atomic,
+  Effect.map(SqlClient.SqlClient, (sql) =>
+    Atomic.of({
+      run: (effect) =>
+        Effect.catch(sql.withTransaction(effect), (error) =>
+          SqlError.isSqlError(error) ? Effect.die(error) : Effect.fail(error)
+        )
+    })
+  )
+)
+
+const embedded = (file: string, engine: "sqljs" | "node") =>
+  engine === "node" ? SqlSqlite.layerNode(file) : SqlSqlite.layer(file)
+
+/** A database with the newest tables, and an epoch that tells its life from a restored one's. */
+const migrated = <E>(database: Layer.Layer<SqlClient.SqlClient, E>, migrations: Migrations) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      yield* migrate("migrations", migrations)
+      const sql = yield* SqlClient.SqlClient
+      yield* settleSetting(sql, "epoch", crypto.randomUUID())
+    })
+  ).pipe(Layer.provideMerge(database))
+
+/** Central over HTTPS, as an enrolled device meets it. Refuses with E_NOT_ENROLLED before that. */
+export const layerCentralByHttps = (directory: string, settings: DeviceSettings) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const identity = yield* DeviceIdentityPort
+      const sql = yield* SqlClient.SqlClient
+      const keys = yield* Effect.mapError(openKeys(path.join(directory, "keys")), refusedBy)
+      const membership = yield* identity.membership
+      if (Option.isNone(membership)) return yield* notEnrolled
+      return layerHttpCentral({
+        baseUrl: settings.rootUrl,
+        trust: trustOf(settings),
+        client: membership.value.device,
+        signAssertion: (claims) => DeviceIdentity.signAssertion(keys, claims),
+        cache: {
+          get: Effect.orDie(Effect.flatMap(setting(sql, "token"), decodeToken)),
+          set: (token) => Effect.orDie(changeSetting(sql, "token", JSON.stringify(token)))
+        }
+      })
+    })
+  )
+
+/** Central's enrolment desk, for a device that has no certificate yet. */
+export const layerDeskByHttps = (settings: DeviceSettings) =>
+  layerDesk({ baseUrl: settings.rootUrl, trust: trustOf(settings) })
+
+const trustOf = ({ fingerprint }: DeviceSettings) =>
+  fingerprint === null ? ("authorities" as const) : { fingerprint }
+
+const CachedToken = Schema.Struct({ token: Schema.String, expires: Schema.Finite })
+const decodeToken = (text: string | undefined) =>
+  text === undefined
+    ? Effect.succeedNone
+    : Effect.asSome(Schema.decodeUnknownEffect(Schema.fromJsonString(CachedToken))(text))
+
+const notEnrolled = new Refused({
+  code: "E_NOT_ENROLLED",
+  what: "Nothing was fetched.",
+  why: "This device is not enrolled with a central yet.",
+  todo: 'Run "testferry device enrol --login LOGIN" with the login of a sync manager.'
+})
+
+type OpeningFailure = DatabaseUnavailable | DatabaseTooNew | KeyFileRefused | SqlError.SqlError
+
+/** Says in words why an installation could not be opened. */
+const refusedBy = (error: OpeningFailure): Refused => {
+  const what = "The installation could not be opened."
+  switch (error._tag) {
+    case "DatabaseUnavailable":
+      return new Refused({
+        code: `E_DATABASE_${error.reason.replace("-", "_").toUpperCase()}`,
+        what,
+        why: error.message,
+        todo: databaseAdvice[error.reason]
+      })
+    case "DatabaseTooNew":
+      return new Refused({
+        code: "E_DATABASE_TOO_NEW",
+        what,
+        why: error.message,
+        todo: "Use the newer program, or restore a backup from before it was used."
+      })
+    case "KeyFileRefused":
+      return new Refused({
+        code: "E_KEY_FILE",
+        what,
+        why: `The key file ${error.path} is ${error.reason.replaceAll("-", " ")}.`,
+        todo: "Make it readable for its owner only (chmod 600, its folder 700), or restore it."
+      })
+    case "SqlError":
+      return new Refused({
+        code: "E_DATABASE",
+        what,
+        why: `The database did not do what was asked: ${error.message}`,
+        todo: "Check that the database runs and that its address and password are right."
+      })
+  }
+}
+
+const databaseAdvice: Readonly<Record<DatabaseUnavailable["reason"], string>> = {
+  owned: "Wait until the other command has finished, or stop the other program.",
+  "self-test": "This disk does not keep what is written to it. Use another disk.",
+  damaged: "Restore the newest backup. Keep the damaged file: results in it may be recoverable.",
+  unreachable: "Check that the folder exists and that this user may write in it."
+}
