@@ -34,7 +34,7 @@ export const callOwner = Effect.fn("callOwner")(function* (options: {
   const response = yield* Effect.acquireRelease(asked, (answer) =>
     Effect.sync(() => void answer.destroy())
   )
-  const server = String(response.headers[VERSION_HEADER])
+  const server = String(response.headers[VERSION_HEADER] ?? "of an unknown version")
   if (server !== version) return yield* otherVersion(server, version)
   const ended = yield* Ref.make(Option.none<Exclude<Line, { readonly progress: unknown }>>())
   yield* Stream.fromAsyncIterable<Uint8Array, Refused>(response, () => lost).pipe(

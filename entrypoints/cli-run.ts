@@ -51,7 +51,10 @@ export const root = Command.make("testferry").pipe(
 export const shared = Effect.map(root, ({ data, json }) => ({ data: resolve(data), json }))
 
 /** Ends a command whose report says that items are left. Its answer was printed already. */
-class ItemsLeft extends Schema.TaggedError<ItemsLeft>()("ItemsLeft", {}) {}
+class EndedWithItemsLeft extends Schema.TaggedError<EndedWithItemsLeft>()(
+  "EndedWithItemsLeft",
+  {}
+) {}
 
 /**
  * Runs what a command does and prints its answer: `show(report)` for people, the encoded report
@@ -67,7 +70,7 @@ export const answer = Effect.fn("answer")(function* <Report, E, R>(options: {
   const watched = json ? options.run : showProgress(options.run, stderr())
   const report = yield* watched
   yield* print(json ? JSON.stringify(yield* options.encode(report)) : options.show(report))
-  if (reportStatus(report) === 3) return yield* new ItemsLeft()
+  if (reportStatus(report) === 3) return yield* new EndedWithItemsLeft()
 })
 
 /**
@@ -138,7 +141,7 @@ const statusOf = <A, E>(exit: Exit.Exit<A, E>): number => {
   if (Exit.isSuccess(exit)) return 0
   if (Cause.hasInterruptsOnly(exit.cause)) return 130
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  if (error instanceof ItemsLeft) return 3
+  if (error instanceof EndedWithItemsLeft) return 3
   if (error instanceof Refused) return refusalStatus(error)
   if (!CliError.isCliError(error)) return 1
   // The bare program shows its help, which is what was wanted.
@@ -149,7 +152,7 @@ const statusOf = <A, E>(exit: Exit.Exit<A, E>): number => {
 const say = Effect.fnUntraced(function* <A, E>(exit: Exit.Exit<A, E>, invocation: Invocation) {
   if (Exit.isSuccess(exit)) return
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  if (error instanceof ItemsLeft || CliError.isCliError(error)) return
+  if (error instanceof EndedWithItemsLeft || CliError.isCliError(error)) return
   if (Cause.hasInterruptsOnly(exit.cause)) return yield* refuse(interrupted, invocation, 130)
   const refused =
     error instanceof Refused

@@ -99,7 +99,7 @@ const conversation = <R>(
   answer: (ask: typeof Ask.Type) => Effect.Effect<Schema.Json, Refused, R>,
   version: string
 ): Effect.Effect<void, never, R> => {
-  const last = (line: Line) => Effect.sync(() => void response.end(textOf(line)))
+  const lines = linesTo(response)
   const gone = Effect.callback<void>((resume) => {
     response.once("close", () => resume(Effect.void))
   })
@@ -110,12 +110,12 @@ const conversation = <R>(
   })
   return readAsk(request).pipe(
     Effect.flatMap(answer),
-    Effect.provideService(Progress, { report: progressTo(response) }),
+    Effect.provideService(Progress, lines),
     Effect.matchEffect({
-      onSuccess: (report) => last({ report }),
-      onFailure: (refused) => last({ refused })
+      onSuccess: (report) => lines.last({ report }),
+      onFailure: (refused) => lines.last({ refused })
     }),
-    Effect.onInterrupt(() => last({ refused: stopping })),
+    Effect.onInterrupt(() => lines.last({ refused: stopping })),
     Effect.raceFirst(gone)
   )
 }
@@ -141,20 +141,37 @@ const readAsk = (request: IncomingMessage) =>
 
 const decodeAsk = Schema.decodeUnknownEffect(Schema.fromJsonString(Ask))
 
-/** Writes progress without ever waiting for a slow reader: it gets the newest of each kind. */
-const progressTo = (response: ServerResponse): Reporter["report"] => {
+/**
+ * Writes the lines of an answer, without ever waiting for a slow reader: while it does not read, the
+ * newest progress of each kind is kept for it and the rest forgotten.
+ */
+const linesTo = (
+  response: ServerResponse
+): Reporter & {
+  readonly last: (line: Line) => Effect.Effect<void>
+} => {
   const waiting = new Map<string, ProgressEvent>()
-  response.on("drain", () => {
+  const flush = () => {
     for (const progress of waiting.values()) response.write(textOf({ progress }))
     waiting.clear()
-  })
-  return (event) =>
-    Effect.sync(() => {
-      if (!response.writableNeedDrain) return void response.write(textOf({ progress: event }))
-      // A run whose start was not written yet must still begin anew for the reader.
-      const isNew = waiting.get(event.kind)?.phase === "started" && event.phase === "running"
-      waiting.set(event.kind, isNew ? { ...event, phase: "started" } : event)
-    })
+  }
+  response.on("drain", flush)
+  // A reader that has gone is noticed by "close"; what was still on its way to it is lost.
+  response.on("error", () => {})
+  return {
+    report: (event) =>
+      Effect.sync(() => {
+        if (!response.writableNeedDrain) return void response.write(textOf({ progress: event }))
+        // A run whose start was not written yet must still begin anew for the reader.
+        const isNew = waiting.get(event.kind)?.phase === "started" && event.phase === "running"
+        waiting.set(event.kind, isNew ? { ...event, phase: "started" } : event)
+      }),
+    last: (line) =>
+      Effect.sync(() => {
+        flush()
+        response.end(textOf(line))
+      })
+  }
 }
 
 const encodeLine = Schema.encodeSync(LineText)

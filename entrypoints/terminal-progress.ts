@@ -17,6 +17,8 @@ const PLAIN_LINE_EVERY_MILLIS = 5_000
 /** More kinds than the world has; beyond that the oldest bar makes room. */
 const BARS_MAX = 12
 const BAR_COLUMNS = 20
+/** Below this a bar has half its length, to leave room for the numbers. */
+const NARROW_COLUMNS = 80
 const LABEL_COLUMNS_MAX = 32
 
 /** Runs an effect and shows on the screen what it reports. */
@@ -92,16 +94,27 @@ export const bars = (
   const labels = tracks.map(({ label }) => cut(plain(label), LABEL_COLUMNS_MAX))
   const labelColumns = labels.reduce((most, label) => Math.max(most, width(label)), 0)
   return tracks.map((known, i) => {
-    const head = `${padded(labels[i] ?? "", labelColumns)}  ${bar(known)}`
-    return cut([head, ...facts(known, nowMillis)].join("  "), columns - 1)
+    const size = columns < NARROW_COLUMNS ? BAR_COLUMNS / 2 : BAR_COLUMNS
+    const head = `${padded(labels[i] ?? "", labelColumns)}  ${bar(known, size)}`
+    return cut(fitting(head, facts(known, nowMillis), columns - 1), columns - 1)
   })
 }
 
-const bar = (known: Track): string => {
+/** Adds facts while they fit whole: half a number would be a wrong number. */
+const fitting = (head: string, said: ReadonlyArray<string>, columns: number): string => {
+  let line = head
+  for (const fact of said) {
+    if (width(line) + 2 + width(fact) > columns) break
+    line += `  ${fact}`
+  }
+  return line
+}
+
+const bar = (known: Track, size: number): string => {
   const shown = percent(known)
-  if (shown === undefined) return `[${"?".repeat(BAR_COLUMNS)}]`
-  const filled = Math.floor((shown * BAR_COLUMNS) / 100)
-  return `[${"#".repeat(filled)}${"-".repeat(BAR_COLUMNS - filled)}]`
+  if (shown === undefined) return `[${"?".repeat(size)}]`
+  const filled = Math.floor((shown * size) / 100)
+  return `[${"#".repeat(filled)}${"-".repeat(size - filled)}]`
 }
 
 /** What there is to say of a track, most important first. */

@@ -50,14 +50,16 @@ const asked = <A>(prompt: Prompt.Prompt<A>) =>
   Effect.gen(function* () {
     const terminal = yield* Terminal.Terminal
     const stdio = yield* Stdio.Stdio
-    const onError = Terminal.make({
-      ...terminal,
-      columns: Effect.sync(() => process.stderr.columns ?? 0),
-      display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false }))
-    })
+    const display = (text: string) =>
+      Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false }))
+    const columns = Effect.sync(() => process.stderr.columns ?? 0)
+    const onError = Terminal.make({ ...terminal, columns, display })
     return yield* Prompt.run(prompt).pipe(
       Effect.provideService(Terminal.Terminal, onError),
-      Effect.catchTag("QuitError", () => Effect.interrupt)
+      // The next message starts on a line of its own.
+      Effect.catchTag("QuitError", () =>
+        Effect.andThen(Effect.orDie(display("\n")), Effect.interrupt)
+      )
     )
   })
 

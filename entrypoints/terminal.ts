@@ -75,7 +75,9 @@ export const table = (
   return [line(heads.map(({ title }) => title)), rule, ...body.map(line)].join("\n")
 }
 
-export const width = (text: string): number => CliOutput.displayWidth(text)
+/** Tells how many places text takes on a terminal. Most text is ASCII, which need not be split. */
+export const width = (text: string): number =>
+  /^[ -~]*$/.test(text) ? text.length : CliOutput.displayWidth(text)
 
 /** Fills up with blanks to a display width; longer text is left as it is. */
 export const padded = (text: string, columns: number, align: "left" | "right" = "left"): string => {

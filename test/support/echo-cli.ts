@@ -116,7 +116,7 @@ const serveCommand = Command.make(
       Effect.provide(layerVoice)
     )
     yield* print("serving")
-    yield* Effect.never
+    return yield* Effect.never
   }, Effect.scoped)
 )
 
