@@ -1,5 +1,5 @@
 /** Private keys as files: made once, kept from others, never replaced. */
-import { execFile } from "node:child_process"
+import { execFile, execFileSync } from "node:child_process"
 import { sign, verify } from "node:crypto"
 import {
   chmodSync,
@@ -157,7 +157,7 @@ describe("a folder of keys", () => {
     })
   )
 
-  it.effect("refuses a link and a folder in place of a key", () =>
+  it.effect("refuses a link, a folder and a pipe in place of a key, without waiting", () =>
     Effect.gen(function* () {
       const folder = join(yield* scratch, "keys")
       const keys = yield* openKeys(folder)
@@ -165,7 +165,8 @@ describe("a folder of keys", () => {
       symlinkSync(join(folder, "real.secret"), join(folder, "linked.secret"))
       symlinkSync(join(folder, "nowhere"), join(folder, "dangling.secret"))
       mkdirSync(join(folder, "folder.secret"))
-      for (const name of ["linked", "dangling", "folder"]) {
+      execFileSync("mkfifo", ["-m", "600", join(folder, "pipe.secret")])
+      for (const name of ["linked", "dangling", "folder", "pipe"]) {
         assert.strictEqual((yield* Effect.flip(keys.secret(name))).reason, "not-a-file", name)
       }
       assert.isFalse(existsSync(join(folder, "nowhere")))
