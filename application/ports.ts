@@ -320,6 +320,24 @@ export class Authority extends Context.Service<
   }
 >()("testferry/Authority") {}
 
+/** Somebody of the office who may log in to central itself. */
+export interface Account {
+  readonly id: EntityId
+  readonly login: string
+  readonly role: "administrator"
+  readonly label: string
+  readonly mail: string | null
+  readonly wrap: PasswordWrap
+}
+
+export class Accounts extends Context.Service<
+  Accounts,
+  {
+    readonly find: (login: string) => Effect.Effect<Option.Option<Account>>
+    readonly put: (account: Account) => Effect.Effect<void>
+  }
+>()("testferry/Accounts") {}
+
 /** Somebody who may ask for tokens: an enrolled device, or a credential made by hand. */
 export interface Client {
   readonly id: string

@@ -21,7 +21,7 @@ import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
 import { Digest } from "../domain/id.ts"
 import { defineCommand, ItemsLeft } from "./command.ts"
-import { fromPackage } from "./refusals.ts"
+import { fromNoSpace, fromPackage } from "./refusals.ts"
 
 const Imported_ = Schema.Struct({
   report: ImportReport,
@@ -128,7 +128,12 @@ export const publishPackage = defineCommand({
       maxExecutions: args.maxExecutions ?? undefined,
       proctored: args.proctored,
       dryRun: args.dryRun
-    }).pipe(Effect.catchTag("PackageFaulty", (error) => Effect.fail(fromPackage(args.file, error))))
+    }).pipe(
+      Effect.catchTags({
+        PackageFaulty: (error) => Effect.fail(fromPackage(args.file, error)),
+        NoSpace: (error) => Effect.fail(fromNoSpace(error))
+      })
+    )
 })
 
 export const removeEntities = defineCommand({

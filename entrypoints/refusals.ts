@@ -1,10 +1,10 @@
 /** Says in words what the verbs' errors mean to the person at the door. */
-import { Effect } from "effect"
 import type {
   CentralAway,
   CentralFailure,
   CentralInconsistent,
   CentralRefused,
+  NoSpace,
   PackageFaulty,
   SyncRunning,
   TooManyTries,
@@ -13,7 +13,7 @@ import type {
 import type { RemovalNeedsConfirmation } from "../application/pull.ts"
 import { Refused } from "../application/refused.ts"
 import type { NotEnrolled } from "../application/sync.ts"
-import { duration } from "./terminal-units.ts"
+import { byteSize, duration } from "./terminal-units.ts"
 
 /** Turns a failure to speak with central into a refusal; `what` says what did not happen. */
 export const fromCentral = (what: string, failure: CentralFailure): Refused => {
@@ -133,6 +133,10 @@ export const fromPackage = (file: string, { reasons }: PackageFaulty): Refused =
     todo: "Correct the package in the program that made it, export it again, and publish that."
   })
 
-/** Refuses with words; for doors that answer one error in one way. */
-export const refuse = (code: string, what: string, why: string, todo: string) =>
-  Effect.fail(new Refused({ code, what, why, todo }))
+export const fromNoSpace = ({ free, needed }: NoSpace): Refused =>
+  new Refused({
+    code: "E_NO_SPACE",
+    what: "Nothing was stored.",
+    why: `The disk has ${byteSize(free)} free, and ${byteSize(needed)} are needed.`,
+    todo: "Make room on the disk, then try again. What was stored so far is kept."
+  })

@@ -31,7 +31,7 @@ import * as SqlPostgres from "../infrastructure/sql-postgres.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
-import type { CentralSettings, DeviceSettings } from "./settings.ts"
+import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
 export const acquire = (directory: string) =>
@@ -65,6 +65,7 @@ export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["password
     SqlLedgers.layerSealedStore,
     SqlLedgers.layerLoginTries,
     SqlLedgers.layerImportWork,
+    SqlLedgers.layerAccounts,
     layerAtomic,
     PackageFiles.layerPackages,
     CryptoPorts.layerHashing,
@@ -135,9 +136,10 @@ const migrated = <E>(database: Layer.Layer<SqlClient.SqlClient, E>, migrations: 
   ).pipe(Layer.provideMerge(database))
 
 /** Central over HTTPS, as an enrolled device meets it. Refuses with E_NOT_ENROLLED before that. */
-export const layerCentralByHttps = (directory: string, settings: DeviceSettings) =>
+export const layerCentralByHttps = (directory: string) =>
   Layer.unwrap(
     Effect.gen(function* () {
+      const settings = yield* readDevice(directory)
       const identity = yield* DeviceIdentityPort
       const sql = yield* SqlClient.SqlClient
       const keys = yield* Effect.mapError(openKeys(path.join(directory, "keys")), refusedBy)
@@ -157,8 +159,12 @@ export const layerCentralByHttps = (directory: string, settings: DeviceSettings)
   )
 
 /** Central's enrolment desk, for a device that has no certificate yet. */
-export const layerDeskByHttps = (settings: DeviceSettings) =>
-  layerDesk({ baseUrl: settings.rootUrl, trust: trustOf(settings) })
+export const layerDeskByHttps = (directory: string) =>
+  Layer.unwrap(
+    Effect.map(readDevice(directory), (settings) =>
+      layerDesk({ baseUrl: settings.rootUrl, trust: trustOf(settings) })
+    )
+  )
 
 const trustOf = ({ fingerprint }: DeviceSettings) =>
   fingerprint === null ? ("authorities" as const) : { fingerprint }

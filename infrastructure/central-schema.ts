@@ -127,7 +127,6 @@ const doors = Effect.gen(function* () {
     CREATE TABLE accounts (
       login TEXT PRIMARY KEY,
       role TEXT NOT NULL,
-      wrap TEXT NOT NULL,
       body TEXT NOT NULL
     ) ${table}`
   yield* sql`

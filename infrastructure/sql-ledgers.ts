@@ -1,7 +1,8 @@
 /** Keeps the small books of an installation in SQL: history, executions, tries, lease, sealed boxes. */
-import { Clock, Effect, Layer, Random, Schema } from "effect"
+import { Clock, Effect, Layer, Option, Random, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import {
+  Accounts,
   Executions,
   History,
   ImportWork,
@@ -17,6 +18,7 @@ import { PasswordWrap } from "../domain/entity.ts"
 import { Execution } from "../domain/execution.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
+import { foldedLogin } from "../domain/login.ts"
 import { waitAfter } from "../domain/tries.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
@@ -207,6 +209,39 @@ export const layerImportWork = Layer.effect(
         ),
       forget: (file) =>
         Effect.orDie(Effect.asVoid(sql`DELETE FROM import_work WHERE file = ${file}`))
+    })
+  })
+)
+
+export const layerAccounts = Layer.effect(
+  Accounts,
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const AccountBody = Schema.Struct({
+      id: EntityId,
+      login: Schema.String,
+      role: Schema.Literal("administrator"),
+      label: Schema.String,
+      mail: Schema.NullOr(Schema.String),
+      wrap: PasswordWrap
+    })
+    const rowsOf = SqlSchema.findAll({
+      Request: Schema.String,
+      Result: Schema.Struct({ body: Schema.fromJsonString(AccountBody) }),
+      execute: (login) => sql`SELECT body FROM accounts WHERE login = ${login}`
+    })
+    return Accounts.of({
+      find: (login) =>
+        Effect.orDie(
+          Effect.map(rowsOf(foldedLogin(login)), ([row]) => Option.fromUndefinedOr(row?.body))
+        ),
+      put: (account) =>
+        Effect.orDie(
+          Effect.asVoid(sql`
+            INSERT INTO accounts (login, role, body)
+            VALUES (${foldedLogin(account.login)}, ${account.role}, ${canonical({ ...account })})
+            ON CONFLICT (login) DO UPDATE SET role = excluded.role, body = excluded.body`)
+        )
     })
   })
 )

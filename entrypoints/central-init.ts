@@ -1,0 +1,153 @@
+/**
+ * Sets up a central in a data directory: settings, keys, database, first administrator, and a
+ * certificate of its own for TLS. Doing it again changes what is asked for and never a key.
+ */
+import fs from "node:fs"
+import path from "node:path"
+import { Effect, Option, Redacted, Schema } from "effect"
+import { createAccount } from "../application/create-account.ts"
+import { Authority } from "../application/ports.ts"
+import { Refused } from "../application/refused.ts"
+import { costRefused } from "../domain/cost.ts"
+import { fingerprintHex, fingerprintWords } from "../infrastructure/fingerprint.ts"
+import { selfSigned } from "../infrastructure/self-signed.ts"
+import { CENTRAL_DEFAULTS, type CentralSettings, readCentral, sideOf, write } from "./settings.ts"
+import { readSetup, type Setup } from "./setup-file.ts"
+import { acquire, layerCentral } from "./wiring.ts"
+
+export interface CentralInit {
+  readonly directory: string
+  readonly setup: Option.Option<string>
+  readonly database: Option.Option<string>
+  readonly url: Option.Option<string>
+}
+
+export const CentralInitReport = Schema.Struct({
+  directory: Schema.String,
+  url: Schema.String,
+  database: Schema.String,
+  created: Schema.Boolean,
+  administrator: Schema.NullOr(Schema.String),
+  certificate: Schema.String,
+  rootWords: Schema.String
+})
+export type CentralInitReport = typeof CentralInitReport.Type
+
+export const initCentral = Effect.fn("initCentral")(function* (options: CentralInit) {
+  const { directory } = options
+  const side = sideOf(directory)
+  if (side === "device") return yield* otherSide(directory)
+  yield* Effect.mapError(acquire(directory), () => busy(directory))
+  const setup = yield* readSetup(options.setup)
+  const before = side === undefined ? CENTRAL_DEFAULTS : yield* readCentral(directory)
+  const settings = yield* merged(before, setup, options, side === undefined)
+  yield* write(directory, settings)
+  const certificate = yield* ensureCertificate(directory, settings.url)
+  return yield* Effect.gen(function* () {
+    const authority = yield* Authority
+    const administrator = yield* firstAdministrator(setup)
+    const [root] = yield* authority.roots
+    return {
+      directory,
+      url: settings.url,
+      database: settings.database === "embedded" ? "embedded" : "PostgreSQL",
+      created: side === undefined,
+      administrator,
+      certificate,
+      rootWords: fingerprintWords(Buffer.from(root?.text ?? ""))
+    } satisfies CentralInitReport
+  }).pipe(Effect.provide(layerCentral(directory, settings)))
+}, Effect.scoped)
+
+const merged = Effect.fnUntraced(function* (
+  before: CentralSettings,
+  setup: Setup,
+  options: CentralInit,
+  fresh: boolean
+) {
+  const database = Option.getOrUndefined(options.database) ?? setup.database ?? before.database
+  if (!fresh && database !== before.database) {
+    return yield* refuse(
+      "E_DATABASE_CHANGED",
+      "This central already has another database, and its data would not come along.",
+      "Set up a new central in another folder, or keep the database."
+    )
+  }
+  const cost = setup.passwordCost ?? before.passwordCost
+  if (costRefused(cost) !== undefined) {
+    return yield* refuse(
+      "E_PASSWORD_COST",
+      `passwordCost ${cost.memoryKiB} KiB, ${cost.passes} passes is outside what is safe.`,
+      "Use at least 19456 KiB with 2 passes (OWASP's minimum); the default is 65536 KiB with 3."
+    )
+  }
+  const url = (Option.getOrUndefined(options.url) ?? setup.url ?? before.url).replace(/\/+$/u, "")
+  if (!URL.canParse(url) || !/^https?:/u.test(url)) {
+    return yield* refuse("E_URL", `"${url}" is not an http or https address.`, "Correct the url.")
+  }
+  return {
+    ...before,
+    url,
+    database,
+    passwordCost: cost,
+    name: setup.name ?? before.name,
+    language: setup.language ?? before.language,
+    timeZone: setup.timeZone ?? before.timeZone,
+    engine: setup.engine ?? before.engine
+  } satisfies CentralSettings
+})
+
+const firstAdministrator = Effect.fnUntraced(function* ({ administrator }: Setup) {
+  if (administrator === undefined) return null
+  const { firstName, lastName, login, mail, password } = administrator
+  yield* createAccount({
+    login,
+    password: Redacted.value(password),
+    label: [firstName, lastName].filter((name) => name !== undefined).join(" ") || login,
+    mail: mail ?? null
+  })
+  return login
+})
+
+export const certificateFiles = (directory: string) => ({
+  cert: path.join(directory, "keys", "tls.crt"),
+  key: path.join(directory, "keys", "tls.key")
+})
+
+/** Makes a certificate for the name in the URL and for this machine; answers its fingerprint. */
+const ensureCertificate = Effect.fnUntraced(function* (directory: string, url: string) {
+  const files = certificateFiles(directory)
+  if (!fs.existsSync(files.cert)) {
+    const host = new URL(url).hostname.replace(/^\[|\]$/gu, "")
+    const made = yield* selfSigned([...new Set([host, "localhost", "127.0.0.1", "::1"])])
+    yield* Effect.sync(() => {
+      fs.mkdirSync(path.dirname(files.key), { recursive: true, mode: 0o700 })
+      fs.writeFileSync(files.key, made.keyPem, { mode: 0o600 })
+      fs.writeFileSync(files.cert, made.certPem, { mode: 0o644 })
+    })
+  }
+  return fingerprintOfPem(fs.readFileSync(files.cert, "utf8"))
+})
+
+export const fingerprintOfPem = (pem: string): string =>
+  fingerprintHex(
+    Buffer.from(pem.replace(/-----END[\s\S]*$/u, "").replace(/-----[^-]+-----|\s/gu, ""), "base64")
+  )
+
+const refuse = (code: string, why: string, todo: string) =>
+  Effect.fail(new Refused({ code, what: "Nothing was set up.", why, todo }))
+
+const otherSide = (directory: string) =>
+  refuse(
+    "E_OTHER_SIDE",
+    `${directory} belongs to a device.`,
+    "Set up central in another folder, with --data."
+  )
+
+export const busy = (directory: string) =>
+  new Refused({
+    code: "E_DATA_BUSY",
+    what: "Nothing was done.",
+    why: `Another testferry program is working in ${directory}.`,
+    todo: "Stop it, or wait until it has finished."
+  })
