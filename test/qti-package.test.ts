@@ -5,7 +5,16 @@ import { FINDINGS_MAX } from "../domain/package-refusal.ts"
 import type { PackageModel } from "../domain/qti-document.ts"
 import { judge } from "../domain/qti-package.ts"
 import { MAIN, refusals, warnings, withItem } from "./support/qti-cases.ts"
-import { inspect, item, manifest, test, verdict } from "./support/qti-files.ts"
+import {
+  type Files,
+  inspect,
+  item,
+  manifest,
+  minimal,
+  QTI_21,
+  test,
+  verdict
+} from "./support/qti-files.ts"
 
 describe("publishing", () => {
   for (const [claim, files, expected] of refusals) {
@@ -31,6 +40,19 @@ describe("publishing", () => {
         refused.message,
         /line 1, <img> needs items\/no\.png, which is not in the package/
       )
+    })
+  )
+
+  it.effect("refuses a package whose sections multiply without end", () =>
+    Effect.gen(function* () {
+      const section = (refs: string) =>
+        `<assessmentSection xmlns="${QTI_21}">${refs}</assessmentSection>`
+      const next = (n: number) =>
+        `<assessmentSectionRef identifier="s" href="s${n}.xml"/>`.repeat(2)
+      const files: Files = { ...minimal, "test.xml": test(next(1)) }
+      for (let n = 1; n < 16; n++) files[`s${n}.xml`] = section(next(n + 1))
+      files["s16.xml"] = section(`<assessmentItemRef identifier="r" href="items/i1.xml"/>`)
+      assert.include(yield* verdict(files), "reference-loop test.xml")
     })
   )
 

@@ -1,9 +1,10 @@
-import { crc32 } from "node:zlib"
+import { crc32, deflateRawSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Stream } from "effect"
 import fc from "fast-check"
 import type { PackageRefused } from "../domain/package-refusal.ts"
-import { type ByteSource, openPackage } from "../infrastructure/zip-package.ts"
+import type { ByteSource } from "../infrastructure/zip-directory.ts"
+import { openPackage } from "../infrastructure/zip-package.ts"
 import { zipped } from "./support/build-packages.ts"
 import { good, hostile, text } from "./support/hostile-zips.ts"
 import { rawZip } from "./support/raw-zip.ts"
@@ -35,6 +36,24 @@ describe("openPackage refuses an archive that", () => {
       })
     )
   }
+
+  it.effect("is a bomb, before more comes out than it declares", () =>
+    Effect.gen(function* () {
+      const packed = deflateRawSync(Buffer.alloc(200_000_000))
+      const opened = yield* openPackage(sourceOf(rawZip([{ name: "a", packed, size: 100_000 }])))
+      let came = 0
+      const counted = opened.stream("a").pipe(
+        Stream.runForEach((piece) =>
+          Effect.sync(() => {
+            came += piece.length
+          })
+        )
+      )
+      const refused = yield* Effect.flip(counted)
+      assert.strictEqual(refused.reasons[0].code, "zip-damaged")
+      assert.isAtMost(came, 100_000)
+    })
+  )
 
   it.effect("is cut off anywhere", () =>
     Effect.gen(function* () {
