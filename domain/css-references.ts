@@ -23,13 +23,14 @@ const imports = (text: string): ReadonlyArray<string> =>
 
 const urls = (text: string): ReadonlyArray<string> => {
   const found: Array<string> = []
-  const small = text.toLowerCase()
-  for (let at = small.indexOf("url("); at >= 0; at = small.indexOf("url(", at)) {
-    const close = text.indexOf(")", at)
+  const opening = /url\(/giu
+  for (let open = opening.exec(text); open !== null; open = opening.exec(text)) {
+    const close = text.indexOf(")", opening.lastIndex)
     if (close < 0) return found
-    const isName = small.slice(Math.max(0, at - 80), at).includes("@namespace")
-    if (!isName) found.push(unquoted(text.slice(at + 4, close)))
-    at = close
+    const before = text.slice(Math.max(0, open.index - 80), open.index)
+    const isName = /@namespace[^;]*$/iu.test(before)
+    if (!isName) found.push(unquoted(text.slice(opening.lastIndex, close)))
+    opening.lastIndex = close
   }
   return found
 }

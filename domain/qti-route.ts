@@ -54,15 +54,20 @@ const loopFinding = ({ path }: PackageDocument, loop: boolean): ReadonlyArray<Fi
 }
 
 const duplicateFindings = (
-  { path }: PackageDocument,
+  { path: file }: PackageDocument,
   items: ReadonlyArray<ItemInTest>
 ): ReadonlyArray<Finding> => {
-  const twice = repeated(items.map(({ ref }) => ref))
-  return twice.map((ref) => ({
-    code: "duplicate-identifier" as const,
-    file: path,
-    detail: `the item reference "${ref}" is used more than once in the test: results are told apart by their position only.`
-  }))
+  const code = "duplicate-identifier" as const
+  const identifierByPath = new Map(items.map(({ path, identifier }) => [path, identifier]))
+  const references = repeated(items.map(({ ref }) => ref)).map((ref) => {
+    const detail = `the item reference "${ref}" is used more than once in the test: results are told apart by their position only.`
+    return { code, file, detail }
+  })
+  const identifiers = repeated([...identifierByPath.values()]).map((identifier) => {
+    const detail = `several items call themselves "${identifier}": results are told apart by the test's references to them.`
+    return { code, file, detail }
+  })
+  return [...references, ...identifiers]
 }
 
 /** The values that occur more than once, each once. */

@@ -17,7 +17,8 @@ import { type Accepted, judge } from "../domain/qti-package.ts"
 import { readManifest } from "./qti-manifest.ts"
 import { type Scanned, scanCss, scanHtml, scanXml } from "./qti-scan.ts"
 import { XML_BYTES_MAX } from "./xml-document.ts"
-import { type ByteSource, type OpenedPackage, openPackage } from "./zip-package.ts"
+import type { ByteSource } from "./zip-directory.ts"
+import { type OpenedPackage, openPackage } from "./zip-package.ts"
 
 /** Bytes of all documents together: parsing them takes seconds, not hours. */
 export const DOCUMENT_BYTES_MAX = 512 * 1024 * 1024

@@ -150,8 +150,8 @@ const PROGRAM_ELEMENTS = new Map([
   ["interactionmodule", "a portable custom interaction, which is a program"]
 ])
 
-/** Attributes that a browser follows as an address or turns into one. */
-const ADDRESSES = /^(?:href|src|data|action|formaction|poster|to|from|by|values|background)$/iu
+/** Attributes that become an address in a browser and are no reference to a file. */
+const ADDRESSES = /^(?:action|formaction|to|from|by|values|background)$/iu
 
 const activeParts = (element: XmlElement, name: string): ReadonlyArray<string> => {
   const small = name.toLowerCase().replaceAll("-", "")

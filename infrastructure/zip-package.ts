@@ -19,8 +19,6 @@ import {
 } from "./zip-directory.ts"
 import { checkEntries, isFile, nameOf, STORED } from "./zip-entries.ts"
 
-export type { ByteSource } from "./zip-directory.ts"
-
 const LOCAL_HEADER_BYTES = 30
 const LOCAL_HEADER_SIGNATURE = 0x04034b50
 const CHUNK_BYTES = 256 * 1024
@@ -49,7 +47,9 @@ export interface OpenedPackage {
  * failing source is a defect. The source must stay open while the package is read.
  */
 export const openPackage = Effect.fn("openPackage")(function* (source: ByteSource) {
-  const entries = yield* refusals(() => readEntries(source))
+  const entries = yield* Effect.promise(() => readEntries(source)).pipe(
+    Effect.catchDefect(refusedOrDie)
+  )
   const stream = (name: string) =>
     Stream.suspend(() =>
       Stream.fromAsyncIterable(unpack(source, entry(name)), (cause) => cause)
@@ -66,9 +66,6 @@ export const openPackage = Effect.fn("openPackage")(function* (source: ByteSourc
   const opened: OpenedPackage = { entries, read, stream }
   return opened
 })
-
-const refusals = <A>(run: () => Promise<A>): Effect.Effect<A, PackageRefused> =>
-  Effect.tryPromise({ try: run, catch: (cause) => cause }).pipe(Effect.catch(refusedOrDie))
 
 const refusedOrDie = (cause: unknown): Effect.Effect<never, PackageRefused> =>
   cause instanceof PackageRefused ? Effect.fail(cause) : Effect.die(cause)
