@@ -51,9 +51,7 @@ export const audit = Effect.fn("audit")(function* (organisation: OrganisationId,
   const wanted = [...todo.create, ...todo.update]
   const fetched = yield* central.entities(organisation, wanted.map(keyFromText))
   const changes = yield* Effect.forEach(fetched, checkChange)
-  const promised = changes.every(
-    ({ change }) => remote.get(keyText(change)) === change.digest
-  )
+  const promised = changes.every(({ change }) => remote.get(keyText(change)) === change.digest)
   if (!promised || changes.length !== wanted.length) {
     return yield* new CentralInconsistent({ what: "the catalogue changed during the audit" })
   }

@@ -16,7 +16,8 @@ export const checkChange = Effect.fnUntraced(function* (change: Change) {
   }
   if (hashing.sha256(body) !== digest) return yield* inconsistent(id, "is not what its digest says")
   const decoded = decode(body)
-  if (Result.isFailure(decoded)) return yield* inconsistent(id, "does not have the form of its kind")
+  if (Result.isFailure(decoded))
+    return yield* inconsistent(id, "does not have the form of its kind")
   const entity = decoded.success
   if (entity.kind !== kind || entity.id !== id || !namesItself(entity)) {
     return yield* inconsistent(id, "is another entity than announced")

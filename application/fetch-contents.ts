@@ -8,8 +8,8 @@
 import { Effect, Option, Ref, Result, Stream } from "effect"
 import type { Content } from "../domain/entity.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
-import { Blobs, Central, Executions, Holdings } from "./ports.ts"
 import type { BlobDamaged, CentralFailure, NoSpace } from "./ports.ts"
+import { Blobs, Central, Executions, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
 
 /** Blobs fetched side by side: enough to hide round trips, few enough for a slow line. */
@@ -88,8 +88,7 @@ const fetchOne = Effect.fnUntraced(function* (
   const central = yield* Central
   const blobs = yield* Blobs
   const offset = yield* blobs.partial(content.blob)
-  const rest =
-    offset >= content.size ? Stream.empty : central.blob(content.blob, offset)
+  const rest = offset >= content.size ? Stream.empty : central.blob(content.blob, offset)
   yield* blobs.write(content.blob, content.size, rest, (came) =>
     Effect.andThen(
       Ref.update(bytes, (n) => n + came),

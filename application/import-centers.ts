@@ -9,11 +9,17 @@ import { Clock, Effect, Stream } from "effect"
 import { canonical } from "../domain/canonical.ts"
 import type { EntityId } from "../domain/id.ts"
 import { OrganisationId } from "../domain/id.ts"
-import { emptyReport, reportWith, type RowOutcome } from "../domain/import-report.ts"
+import { emptyReport, type RowOutcome, reportWith } from "../domain/import-report.ts"
 import { CenterRecord, centerName, type PersonRecord, personName } from "../domain/record.ts"
 import type { RosterItem, TestCenterRow } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
-import { ensureOrganisations, type ImportJob, type Imported, problem, rememberImport } from "./import.ts"
+import {
+  ensureOrganisations,
+  type Imported,
+  type ImportJob,
+  problem,
+  rememberImport
+} from "./import.ts"
 import { Atomic, Catalogue, Secrets } from "./ports.ts"
 import { report } from "./progress.ts"
 import { refreshConcerned } from "./refresh.ts"
@@ -84,7 +90,9 @@ const lookUp = Effect.fnUntraced(function* (items: ReadonlyArray<Item>) {
     if ("wrap" in record) people.set(name, record)
   }
   const centers = new Map<string, CenterRecord>()
-  const named = rows.flatMap((row) => [row.label, ...row.subCenters].map((label) => nameIn(row, label)))
+  const named = rows.flatMap((row) =>
+    [row.label, ...row.subCenters].map((label) => nameIn(row, label))
+  )
   for (const [name, record] of yield* catalogue.byNames([...new Set(named)])) {
     if (record.kind === "test-center") centers.set(name, record)
   }
@@ -120,7 +128,8 @@ const judge = (item: Item, known: Known): Item => {
     const id = known.idByName.get(nameIn(row, label))
     if (label === row.label) problems.push(problem(line, "sub centers", "names itself", label))
     else if (id === undefined) {
-      const reason = "no test center of this organisation has this label, in the catalogue or this file"
+      const reason =
+        "no test center of this organisation has this label, in the catalogue or this file"
       problems.push(problem(line, "sub centers", reason, label))
     }
   }
@@ -148,7 +157,9 @@ const recordsOf = Effect.fnUntraced(function* (items: ReadonlyArray<Item>, known
         organisation: OrganisationId.make(row.organisation),
         administrators,
         proctors,
-        subCenters: row.subCenters.flatMap((label) => known.idByName.get(nameIn(row, label)) ?? []).sort(),
+        subCenters: row.subCenters
+          .flatMap((label) => known.idByName.get(nameIn(row, label)) ?? [])
+          .sort(),
         roster: yield* rosterFor(before, new Set([...administrators, ...proctors]))
       })
     })

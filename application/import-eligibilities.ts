@@ -8,7 +8,7 @@
 import { Clock, DateTime, Effect, Schema, Stream } from "effect"
 import { canonical } from "../domain/canonical.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
-import { emptyReport, reportWith, type RowOutcome } from "../domain/import-report.ts"
+import { emptyReport, type RowOutcome, reportWith } from "../domain/import-report.ts"
 import {
   type CatalogueRecord,
   EligibilityRecord,
@@ -18,7 +18,7 @@ import {
 } from "../domain/record.ts"
 import type { EligibilityRow, RosterItem } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
-import { type ImportJob, type Imported, problem, rememberImport } from "./import.ts"
+import { type Imported, type ImportJob, problem, rememberImport } from "./import.ts"
 import { Atomic, Catalogue, Secrets } from "./ports.ts"
 import { report } from "./progress.ts"
 import { refreshConcerned } from "./refresh.ts"
@@ -123,9 +123,7 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
   const centerTexts = [...new Set(rows.map((row) => row.testCenter))]
   const deliveryTexts = [...new Set(rows.map((row) => row.delivery))]
   const logins = new Set(rows.flatMap((row) => row.testTakers.map(personName)))
-  const byOrganisation = yield* catalogue.centersOf(
-    centerTexts.filter(Schema.is(OrganisationId))
-  )
+  const byOrganisation = yield* catalogue.centersOf(centerTexts.filter(Schema.is(OrganisationId)))
   const centers = groupByText(
     yield* catalogue.byLabels("test-center", centerTexts),
     yield* recordsByIds(centerTexts, "ctr_")
@@ -150,7 +148,9 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
 
 const recordsByIds = Effect.fnUntraced(function* (texts: ReadonlyArray<string>, prefix: string) {
   const catalogue = yield* Catalogue
-  const ids = texts.map((text) => EntityId.make(text.startsWith(prefix) ? text : `${prefix}${text}`))
+  const ids = texts.map((text) =>
+    EntityId.make(text.startsWith(prefix) ? text : `${prefix}${text}`)
+  )
   return yield* catalogue.byIds(ids)
 })
 
@@ -192,7 +192,12 @@ const judge = (item: Item, named: Named, seen: Map<string, number>): Judged => {
     problems.push(problem(line, column, reason, text))
     return undefined
   }
-  const testCenter = one("test center", row.testCenter, named.centers(row.testCenter), "test center")
+  const testCenter = one(
+    "test center",
+    row.testCenter,
+    named.centers(row.testCenter),
+    "test center"
+  )
   const delivery = one("delivery", row.delivery, named.deliveries(row.delivery), "delivery")
   const testTakers = row.testTakers.flatMap((login) => {
     const person = named.takers.get(personName(login))

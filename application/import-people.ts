@@ -11,10 +11,16 @@ import { canonical } from "../domain/canonical.ts"
 import type { PersonKind } from "../domain/entity.ts"
 import type { Digest, EntityId } from "../domain/id.ts"
 import { OrganisationId } from "../domain/id.ts"
-import { emptyReport, reportWith, type RowOutcome } from "../domain/import-report.ts"
+import { emptyReport, type RowOutcome, reportWith } from "../domain/import-report.ts"
 import { PersonRecord, personName } from "../domain/record.ts"
 import type { RosterItem, UserRow } from "../domain/roster.ts"
-import { ensureOrganisations, type ImportJob, type Imported, problem, rememberImport } from "./import.ts"
+import {
+  ensureOrganisations,
+  type Imported,
+  type ImportJob,
+  problem,
+  rememberImport
+} from "./import.ts"
 import { Atomic, Catalogue, ImportWork, type Paid, Passwords, Secrets } from "./ports.ts"
 import { report } from "./progress.ts"
 import { refresh } from "./refresh.ts"
@@ -306,7 +312,5 @@ const paidFor = Effect.fnUntraced(function* (
 ) {
   const work = yield* ImportWork
   const found = yield* work.find(file, loginsOf(items))
-  return new Map(
-    [...found].filter(([name, { user }]) => (known.get(name)?.id ?? user) === user)
-  )
+  return new Map([...found].filter(([name, { user }]) => (known.get(name)?.id ?? user) === user))
 })

@@ -5,15 +5,15 @@
  * leaves everything as it was. A dry run stops after the check.
  */
 import { Clock, Effect, type Stream } from "effect"
+import type { Kind } from "../domain/entity.ts"
 import type { KindCounts } from "../domain/history.ts"
 import { NO_COUNTS } from "../domain/history.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
+import { organisationNode } from "../domain/id.ts"
 import type { ImportReport } from "../domain/import-report.ts"
 import { OrganisationRecord } from "../domain/record.ts"
-import { organisationNode } from "../domain/id.ts"
 import type { RosterItem } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
-import type { Kind } from "../domain/entity.ts"
 import { Catalogue, History, Secrets } from "./ports.ts"
 
 /** A piece of a roster as it is read: some rows, and how far into the file they reach. */

@@ -67,16 +67,13 @@ const makeKit = Effect.fnUntraced(function* (
   }
   const records = yield* catalogue.byIds([...ids])
   const own = records.get(organisationNode(organisation))
-  const loginKey =
-    own?.kind === "organisation" ? yield* secrets.fromVault(own.sealedLoginKey) : ""
+  const loginKey = own?.kind === "organisation" ? yield* secrets.fromVault(own.sealedLoginKey) : ""
   return { organisation, loginKey, records, reach } satisfies Kit
 })
 
 /** The centers to whose rosters the secret part of an entity is sealed. */
 const sealedTo = (key: EntityKey, reach: Reach): ReadonlyArray<Made> =>
-  key.kind === "lti-consumer"
-    ? reach.centers
-    : (reach.showing.get(key.id) ?? [])
+  key.kind === "lti-consumer" ? reach.centers : (reach.showing.get(key.id) ?? [])
 
 /** Finds or makes the sealed part of each key that has one: by key text, in base64. */
 const sealMissing = Effect.fnUntraced(function* (keys: ReadonlyArray<EntityKey>, kit: Kit) {
@@ -110,7 +107,8 @@ const sealStamp = (key: EntityKey, kit: Kit): string | undefined => {
     return reader !== undefined && "wrap" in reader ? reader.wrap.recipient : undefined
   }
   const record = kit.records.get(key.id)
-  if (record === undefined || !("wrap" in record || record.kind === "lti-consumer")) return undefined
+  if (record === undefined || !("wrap" in record || record.kind === "lti-consumer"))
+    return undefined
   const own = kit.reach.reached.get(key.id)
   return own === undefined ? undefined : sealedStamp(own, sealedTo(key, kit.reach))
 }
@@ -208,7 +206,12 @@ const offered = Effect.fnUntraced(function* (
   return openForm(record, kit.loginKey)
 })
 
-const keyWrap = (id: EntityId, box: string): Entity => ({ kind: "key-wrap", id, ...wrapParts(id), box })
+const keyWrap = (id: EntityId, box: string): Entity => ({
+  kind: "key-wrap",
+  id,
+  ...wrapParts(id),
+  box
+})
 
 const person = (
   { kind, id, wrap }: PersonRecord,
@@ -244,4 +247,3 @@ const openForm = (
       return record
   }
 }
-

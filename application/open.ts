@@ -41,7 +41,10 @@ export interface Opened {
   readonly kind: Person["kind"]
   readonly profile: Profile
   readonly deliveries: ReadonlyArray<OpenDelivery>
-  readonly roster: ReadonlyArray<{ readonly center: string; readonly people: ReadonlyArray<Profile> }>
+  readonly roster: ReadonlyArray<{
+    readonly center: string
+    readonly people: ReadonlyArray<Profile>
+  }>
 }
 
 /**

@@ -12,7 +12,15 @@ import type {
   RootDocument,
   Signed
 } from "../domain/enrolment.ts"
-import type { Content, Entity, EntityKey, KeyWrap, Kind, PasswordWrap, Person } from "../domain/entity.ts"
+import type {
+  Content,
+  Entity,
+  EntityKey,
+  KeyWrap,
+  Kind,
+  PasswordWrap,
+  Person
+} from "../domain/entity.ts"
 import type { Execution } from "../domain/execution.ts"
 import type { Buckets, Change, Cursor, FeedPage } from "../domain/feed.ts"
 import type { HistoryEntry } from "../domain/history.ts"

@@ -51,7 +51,9 @@ const refreshOne = Effect.fnUntraced(function* (organisation: OrganisationId) {
   )
   const making = [...todo.create, ...todo.update].map(keyFromText)
   for (const [at, batch] of batches(making).entries()) {
-    const offers = yield* makeOffers(organisation, batch, reach, (key) => stampOf(reach.wanted, key))
+    const offers = yield* makeOffers(organisation, batch, reach, (key) =>
+      stampOf(reach.wanted, key)
+    )
     appended += yield* feeds.append(organisation, offers)
     const done = Math.min((at + 1) * BATCH, making.length)
     yield* report({

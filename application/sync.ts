@@ -137,11 +137,7 @@ const reasonOf = (synced: Synced): string =>
     ...synced.contents.failures.map(({ why }) => `content: ${why._tag}`)
   ].join("; ")
 
-const remember = Effect.fnUntraced(function* (
-  membership: Membership,
-  synced: Synced,
-  now: number
-) {
+const remember = Effect.fnUntraced(function* (membership: Membership, synced: Synced, now: number) {
   const history = yield* History
   // A device that asks every minute whether there is news would bury what happened.
   if (synced.outcome === "unchanged") return

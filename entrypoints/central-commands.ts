@@ -1,7 +1,7 @@
 /** What an operator can ask of central: each command decodes, calls one verb, and words its errors. */
 import os from "node:os"
 import { Clock, Effect, Option, Schema } from "effect"
-import { type Imported, type ImportJob } from "../application/import.ts"
+import type { Imported, ImportJob } from "../application/import.ts"
 import { importCenters } from "../application/import-centers.ts"
 import { importEligibilities } from "../application/import-eligibilities.ts"
 import { importPeople } from "../application/import-people.ts"
@@ -12,16 +12,16 @@ import { Refused } from "../application/refused.ts"
 import { remove } from "../application/remove.ts"
 import type { PersonKind } from "../domain/entity.ts"
 import { HistoryEntry } from "../domain/history.ts"
-import { EntityId, OrganisationId } from "../domain/id.ts"
+import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import { ImportReport, problemLine } from "../domain/import-report.ts"
 import { acceptablePassword } from "../domain/password.ts"
-import { eligibilities, type Roster, testCenters, users, UserType } from "../domain/roster.ts"
+import { eligibilities, type Roster, testCenters, UserType, users } from "../domain/roster.ts"
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
-import { Digest } from "../domain/id.ts"
-import { defineCommand, ItemsLeft } from "./command.ts"
+import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import type { CentralPorts } from "./wiring.ts"
 
 const Imported_ = Schema.Struct({
   report: ImportReport,
@@ -72,7 +72,9 @@ export const importTestCenters = defineCommand({
   args: Schema.Struct(FileArgs),
   report: Imported_,
   run: Effect.fn("importTestCenters")(function* (args) {
-    const imported = yield* importCenters(rosterJob(args, testCenters)).pipe(Effect.mapError(fromCsv))
+    const imported = yield* importCenters(rosterJob(args, testCenters)).pipe(
+      Effect.mapError(fromCsv)
+    )
     return yield* answered(args, imported)
   })
 })
@@ -171,17 +173,15 @@ const listOf = (kind: "device" | "credential") =>
     const clients = yield* ClientsPort
     const found = yield* clients.list(kind)
     return {
-      clients: found.map(
-        ({ createdAt, id, lastSeenAt, name, organisations, program, state }) => ({
-          id,
-          name,
-          organisations,
-          state,
-          createdAt,
-          lastSeenAt,
-          program
-        })
-      )
+      clients: found.map(({ createdAt, id, lastSeenAt, name, organisations, program, state }) => ({
+        id,
+        name,
+        organisations,
+        state,
+        createdAt,
+        lastSeenAt,
+        program
+      }))
     }
   })
 
@@ -214,10 +214,15 @@ export const devicesChange = defineCommand({
     const verb =
       change === "rename"
         ? Clients.renameDevice(id, name ?? "", "operator")
-        : { block: Clients.blockDevice, unblock: Clients.unblockDevice, revoke: Clients.revokeDevice }[
-            change
-          ](id, "operator")
-    return verb.pipe(Effect.as({ id, change }), Effect.mapError(() => noClient(id)))
+        : {
+            block: Clients.blockDevice,
+            unblock: Clients.unblockDevice,
+            revoke: Clients.revokeDevice
+          }[change](id, "operator")
+    return verb.pipe(
+      Effect.as({ id, change }),
+      Effect.mapError(() => noClient(id))
+    )
   }
 })
 
@@ -278,7 +283,10 @@ const rosterJob = <Row>(
 })
 
 /** A refused file is a refusal; good rows kept beside bad ones leave items behind (status 3). */
-const answered = (args: { readonly file: string; readonly dryRun: boolean }, imported: Imported) => {
+const answered = (
+  args: { readonly file: string; readonly dryRun: boolean },
+  imported: Imported
+) => {
   const { failed, problems, problemsLeftOut } = imported.report
   if (failed === 0 || args.dryRun) return Effect.succeed(imported)
   if (imported.applied) return Effect.succeed({ ...imported, exit: 3 as const })
@@ -287,7 +295,9 @@ const answered = (args: { readonly file: string; readonly dryRun: boolean }, imp
     new Refused({
       code: "E_IMPORT_ROWS",
       what: `${args.file} was not imported; nothing was changed.`,
-      why: [`${failed} rows are wrong:`, ...problems.slice(0, 50).map(problemLine), ...more].join("\n"),
+      why: [`${failed} rows are wrong:`, ...problems.slice(0, 50).map(problemLine), ...more].join(
+        "\n"
+      ),
       todo: "Correct these rows and import again, or keep the good ones with --keep-going."
     })
   )
@@ -329,7 +339,8 @@ const sheetNeeded = (people: number): Refused =>
     todo: "Say where to write them: --passwords-out FILE. Print them, then delete that file."
   })
 
-export const centralCommands = [
+/** All of them, as the control socket serves them. */
+export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   importUsers,
   importTestCenters,
   importEligibilityRows,

@@ -42,7 +42,7 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
       yield* serveControl({ directory, version: PROGRAM_VERSION, commands: centralCommands })
     }
     const { address } = yield* HttpServer.HttpServer
-    const bound = address._tag === "TcpAddress" ? address.port : port
+    const bound = address._tag === "UnixPathAddress" ? port : address.port
     yield* print(`Central listens on ${tls === undefined ? "http" : "https"}://${host}:${bound}`)
     if (tls !== undefined) yield* print(`Certificate SHA-256 ${fingerprintOfPem(tls.certPem)}`)
     yield* Effect.never

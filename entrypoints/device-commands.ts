@@ -10,7 +10,7 @@ import { countsOf, type PullFailure, type Synced, sync } from "../application/sy
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { DeviceId, OrganisationId } from "../domain/id.ts"
-import { defineCommand, ItemsLeft } from "./command.ts"
+import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
 import {
   fromCentral,
   fromNoSpace,
@@ -20,6 +20,7 @@ import {
   fromTries,
   fromWrongPassword
 } from "./refusals.ts"
+import type { DevicePorts } from "./wiring.ts"
 
 /** How a command reaches central: built only when a command needs it, and anew each time. */
 export interface Reach<R> {
@@ -77,7 +78,10 @@ const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
     organisation,
     head: Result.isSuccess(pulled) ? pulled.success.head : null,
     refused: Result.isSuccess(pulled) ? null : refusedPull(organisation, pulled.failure),
-    mended: Option.match(audited, { onNone: () => 0, onSome: ({ mended, removed }) => mended + removed })
+    mended: Option.match(audited, {
+      onNone: () => 0,
+      onSome: ({ mended, removed }) => mended + removed
+    })
   }))
   const [first] = organisations
   if (synced.outcome === "failed" && first?.refused) return Effect.fail(first.refused)
@@ -141,7 +145,8 @@ const vouching = (
   if (login !== null && password !== null) {
     return Effect.succeed({ login, password: Redacted.value(password) })
   }
-  if (key !== null && secret !== null) return Effect.succeed({ key, secret: Redacted.value(secret) })
+  if (key !== null && secret !== null)
+    return Effect.succeed({ key, secret: Redacted.value(secret) })
   return Effect.fail(
     new Refused({
       code: "E_USAGE",
@@ -261,3 +266,14 @@ export const deviceHistory = defineCommand({
     return { entries: yield* history.recent(limit), now: yield* Clock.currentTimeMillis }
   })
 })
+
+/** All of them, as the control socket serves them. */
+export const deviceCommands = (
+  reach: Reach<DevicePorts>
+): ReadonlyArray<ServedCommand<DevicePorts>> => [
+  syncCommand(reach),
+  enrolCommand(reach),
+  openCommand,
+  statusCommand,
+  deviceHistory
+]

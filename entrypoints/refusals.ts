@@ -44,7 +44,8 @@ const awayWhy: Readonly<Record<CentralAway["reason"], string>> = {
 }
 
 const awayTodo: Readonly<Record<CentralAway["reason"], string>> = {
-  unreachable: "Check the network and central's address, then try again. Tests can go on meanwhile.",
+  unreachable:
+    "Check the network and central's address, then try again. Tests can go on meanwhile.",
   certificate:
     "Do not go on before you have asked the office whether central's certificate was changed; then " +
     'run "testferry device trust" with the fingerprint they give you.',

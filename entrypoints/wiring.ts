@@ -17,7 +17,7 @@ import * as DeviceIdentity from "../infrastructure/device-identity.ts"
 import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
-import { layer as layerHttpCentral, layerDesk } from "../infrastructure/http-central.ts"
+import { layerDesk, layer as layerHttpCentral } from "../infrastructure/http-central.ts"
 import * as JoseTokens from "../infrastructure/jose-tokens.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import { own } from "../infrastructure/process-lock.ts"
@@ -26,7 +26,7 @@ import * as SqlClients from "../infrastructure/sql-clients.ts"
 import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
-import { type DatabaseTooNew, migrate, type Migrations } from "../infrastructure/sql-migrate.ts"
+import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
 import * as SqlPostgres from "../infrastructure/sql-postgres.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
@@ -54,6 +54,9 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
       )
     })
   ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+
+/** What central's programs may use. */
+export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
 
 /** Central's ports over a database, blobs and tokens that are given. */
 export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["passwordCost"]) =>
@@ -93,6 +96,9 @@ export const layerDevice = (directory: string, settings: DeviceSettings) =>
       )
     })
   ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+
+/** What a device's programs may use. */
+export type DevicePorts = Layer.Success<ReturnType<typeof layerDevice>>
 
 /** A device's ports over a database and blobs that are given. */
 export const layerDeviceWith = (keys: FileKeys) =>
@@ -165,6 +171,12 @@ export const layerDeskByHttps = (directory: string) =>
       layerDesk({ baseUrl: settings.rootUrl, trust: trustOf(settings) })
     )
   )
+
+/** How a device's commands reach central; settings are read anew for each of them. */
+export const reachByHttps = (directory: string) => ({
+  central: layerCentralByHttps(directory),
+  desk: layerDeskByHttps(directory)
+})
 
 const trustOf = ({ fingerprint }: DeviceSettings) =>
   fingerprint === null ? ("authorities" as const) : { fingerprint }

@@ -39,10 +39,7 @@ export const layerPasswords = (decoyCost: Cost = COST_DEFAULT) =>
     unwrap: (userId, wrap, password) =>
       Password.unwrap({ userId, wrap, password }).pipe(Effect.mapError(() => new WrongPassword())),
     decoy: () =>
-      Password.dummy(decoyCost).pipe(
-        Effect.orDie,
-        Effect.andThen(Effect.fail(new WrongPassword()))
-      )
+      Password.dummy(decoyCost).pipe(Effect.orDie, Effect.andThen(Effect.fail(new WrongPassword())))
   })
 
 /** Central's secrets. Wraps cost what `cost` says; the vault key lies in central's key folder. */

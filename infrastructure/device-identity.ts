@@ -103,7 +103,12 @@ const decodeCertificate = Schema.decodeUnknownOption(Certificate)
 const membershipOf = Effect.fnUntraced(function* (enrolment: Enrolment, own: Own) {
   const root = enrolment.roots.map(readRoot).at(-1)
   if (root === undefined || Option.isNone(root)) return yield* refuse("the root document")
-  const certificate = readSigned(enrolment.certificate, NAMESPACE.certificate, root.value, "deviceCa")
+  const certificate = readSigned(
+    enrolment.certificate,
+    NAMESPACE.certificate,
+    root.value,
+    "deviceCa"
+  )
   const said = Option.flatMap(certificate, decodeCertificate)
   if (Option.isNone(said)) return yield* refuse("the certificate")
   const { auth, device, enc, organisations, sig } = said.value

@@ -98,7 +98,11 @@ const make = Effect.fnUntraced(function* (directory: string) {
     add,
     has: (blob) => Effect.sync(() => fs.existsSync(finished(blob))),
     size: (blob) => sizeOf(finished(blob)),
-    partial: (blob) => Effect.map(sizeOf(partial(blob)), Option.getOrElse(() => 0)),
+    partial: (blob) =>
+      Effect.map(
+        sizeOf(partial(blob)),
+        Option.getOrElse(() => 0)
+      ),
     read: (blob, range) => readFile(finished(blob), range?.offset ?? 0, range?.length),
     write,
     sweep: (wanted) =>
@@ -161,7 +165,10 @@ const readFile = (file: string, offset: number, length: number | undefined) =>
           if (want <= 0) return undefined
           const { bytesRead, buffer } = await handle.read(Buffer.alloc(want), 0, want, at)
           if (bytesRead === 0) return undefined
-          return [new Uint8Array(buffer.buffer, buffer.byteOffset, bytesRead), at + bytesRead] as const
+          return [
+            new Uint8Array(buffer.buffer, buffer.byteOffset, bytesRead),
+            at + bytesRead
+          ] as const
         })
       )
     })

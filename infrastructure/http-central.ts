@@ -55,7 +55,9 @@ export const layer = (options: HttpCentralOptions) =>
       const ask = <A, I>(schema: Schema.Codec<A, I>, request: Request) =>
         again(Effect.flatMap(send(request), (reply) => readValue(schema, reply)))
       return Central.of({
-        capabilities: again(talk.json(Capabilities, get("/api/v1/capabilities"))).pipe(Effect.mapError(settled)),
+        capabilities: again(talk.json(Capabilities, get("/api/v1/capabilities"))).pipe(
+          Effect.mapError(settled)
+        ),
         page: (organisation, since) =>
           ask(FeedPage, get(feedPath(organisation, cursorQuery(since)))).pipe(
             Effect.filterOrFail(
@@ -77,7 +79,9 @@ export const layer = (options: HttpCentralOptions) =>
             Effect.mapError(settled)
           ),
         entities: (organisation, keys) =>
-          allEntities(organisation, keys, (request) => ask(EntitiesAnswer, request)).pipe(Effect.mapError(settled)),
+          allEntities(organisation, keys, (request) => ask(EntitiesAnswer, request)).pipe(
+            Effect.mapError(settled)
+          ),
         blob: (blob, offset) => download(send, blob, offset, options.retry ?? RETRY)
       })
     })

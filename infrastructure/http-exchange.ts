@@ -11,7 +11,7 @@ import { connect as connectPlain, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { connect as connectTls, type TLSSocket } from "node:tls"
 import { NodeStream } from "@effect/platform-node"
-import { type Duration, Effect, type Scope, Stream } from "effect"
+import { type Duration, Effect, type Scope, type Stream } from "effect"
 import { CentralAway } from "../application/ports.ts"
 
 /** Whom to trust: one certificate (SHA-256 of its DER form, in hex), or whom the system trusts. */
@@ -158,7 +158,9 @@ class ProvenAgent extends Agent {
   #proved(socket: Socket | TLSSocket): boolean {
     if (this.#trust === "authorities" || !("getPeerCertificate" in socket)) return true
     const { raw } = socket.getPeerCertificate()
-    const found = createHash("sha256").update(raw ?? "").digest("hex")
+    const found = createHash("sha256")
+      .update(raw ?? "")
+      .digest("hex")
     return found === this.#trust.fingerprint.replaceAll(":", "").toLowerCase()
   }
 }

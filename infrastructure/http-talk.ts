@@ -3,7 +3,12 @@
  * to try again, trusts nothing about them, and tries again with patience (protocol §8, §9).
  */
 import { Clock, Data, Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
-import { CentralAway, CentralInconsistent, CentralRefused, FeedReset } from "../application/ports.ts"
+import {
+  CentralAway,
+  CentralInconsistent,
+  CentralRefused,
+  FeedReset
+} from "../application/ports.ts"
 import { PROGRAM_VERSION, PROTOCOL_VERSION } from "../domain/release.ts"
 import { DEVICE_HEADER } from "./http-api.ts"
 import type { Exchange, Reply, Request } from "./http-exchange.ts"
@@ -127,7 +132,7 @@ const readProblem = Effect.fnUntraced(function* (reply: Reply) {
 const readText = (reply: Reply, bytesMax: number) =>
   Stream.runFoldEffect(
     reply.body,
-    () => ({ size: 0, parts: new Array<Uint8Array>() }),
+    () => ({ size: 0, parts: [] as Uint8Array[] }),
     (read, part) => {
       read.size += part.byteLength
       read.parts.push(part)

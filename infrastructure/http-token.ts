@@ -46,7 +46,10 @@ const TOKEN_MAX = 2_048
 
 const Answer = TokenAnswer.mapFields((fields) => ({
   ...fields,
-  access_token: Schema.String.check(Schema.isMaxLength(TOKEN_MAX), Schema.isPattern(/^[\x21-\x7e]+$/u))
+  access_token: Schema.String.check(
+    Schema.isMaxLength(TOKEN_MAX),
+    Schema.isPattern(/^[\x21-\x7e]+$/u)
+  )
 }))
 
 /** Tokens for a device: the one at hand, or a new one in place of one that was refused. */

@@ -50,7 +50,10 @@ export const openSheet = Effect.fn("openSheet")(function* (file: string) {
       for (const [login, password] of records(file)) last.set(login ?? "", password ?? "")
       const aside = `${file}.partial`
       const fd = fs.openSync(aside, "w", 0o600)
-      fs.writeSync(fd, HEADER + [...last].map(([login, password]) => line(login, password)).join(""))
+      fs.writeSync(
+        fd,
+        HEADER + [...last].map(([login, password]) => line(login, password)).join("")
+      )
       fs.fsyncSync(fd)
       fs.closeSync(fd)
       fs.renameSync(aside, file)

@@ -116,8 +116,13 @@ const make = Effect.gen(function* () {
   })
 
   const put = Effect.fn("Catalogue.put")(function* (records: ReadonlyArray<CatalogueRecord>) {
-    yield* inChunks(records, (chunk) =>
-      sql`DELETE FROM links WHERE ${sql.in("owner_id", chunk.map((record) => record.id))}`
+    yield* inChunks(
+      records,
+      (chunk) =>
+        sql`DELETE FROM links WHERE ${sql.in(
+          "owner_id",
+          chunk.map((record) => record.id)
+        )}`
     )
     yield* insertRows(sql, {
       table: "entities",
@@ -210,7 +215,9 @@ const make = Effect.gen(function* () {
     }, Effect.orDie),
 
     list: (kind) =>
-      sql<{ body: string }>`SELECT body FROM entities WHERE kind = ${kind} ORDER BY name`.stream.pipe(
+      sql<{
+        body: string
+      }>`SELECT body FROM entities WHERE kind = ${kind} ORDER BY name`.stream.pipe(
         Stream.mapEffect((row) => decodeBody(row)),
         Stream.map((row) => row.body),
         Stream.orDie
@@ -218,18 +225,22 @@ const make = Effect.gen(function* () {
 
     put: (records) => Effect.orDie(sql.withTransaction(put(records))),
 
-    remove: Effect.fn("Catalogue.remove")(function* (ids) {
-      yield* inChunks(ids, (chunk) =>
-        Effect.all([
-          sql`DELETE FROM links WHERE ${sql.or([
-            sql.in("owner_id", chunk),
-            sql.in("from_id", chunk),
-            sql.in("to_id", chunk)
-          ])}`,
-          sql`DELETE FROM entities WHERE ${sql.in("id", chunk)}`
-        ])
-      )
-    }, sql.withTransaction, Effect.orDie),
+    remove: Effect.fn("Catalogue.remove")(
+      function* (ids) {
+        yield* inChunks(ids, (chunk) =>
+          Effect.all([
+            sql`DELETE FROM links WHERE ${sql.or([
+              sql.in("owner_id", chunk),
+              sql.in("from_id", chunk),
+              sql.in("to_id", chunk)
+            ])}`,
+            sql`DELETE FROM entities WHERE ${sql.in("id", chunk)}`
+          ])
+        )
+      },
+      sql.withTransaction,
+      Effect.orDie
+    ),
 
     naming: Effect.fn("Catalogue.naming")(function* (ids) {
       const found: Array<{ id: EntityId; by: EntityId }> = []

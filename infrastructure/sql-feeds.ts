@@ -9,12 +9,12 @@ import { Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import type { Offer } from "../application/ports.ts"
 import { FeedReset, Feeds } from "../application/ports.ts"
-import { keyText, Kind } from "../domain/entity.ts"
+import { Kind, keyText } from "../domain/entity.ts"
 import type { Change } from "../domain/feed.ts"
 import { PAGE_CHANGES, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { Digest, EntityId } from "../domain/id.ts"
-import { bucketOf, BUCKETS, changed, EMPTY, marks } from "../domain/set-digest.ts"
+import { BUCKETS, bucketOf, changed, EMPTY, marks } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
 import { setting } from "./sql-settings.ts"
@@ -56,7 +56,10 @@ const BlobOf = Schema.Struct({ content: Schema.Struct({ blob: Digest }) })
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const epochOf = yield* Effect.cached(
-    setting(sql, "epoch").pipe(Effect.map((epoch) => epoch ?? ""), Effect.orDie)
+    setting(sql, "epoch").pipe(
+      Effect.map((epoch) => epoch ?? ""),
+      Effect.orDie
+    )
   )
 
   const heads = SqlSchema.findAll({
@@ -124,9 +127,12 @@ const make = Effect.gen(function* () {
     const was = (offer: Offer) => before.get(keyText(offer.key)) ?? null
     const same = offers.filter((offer) => offer.digest !== null && was(offer) === offer.digest)
     const fresh = offers.filter((offer) => was(offer) !== offer.digest)
-    yield* Effect.forEach(same, ({ key, stamp }) => sql`
+    yield* Effect.forEach(
+      same,
+      ({ key, stamp }) => sql`
       UPDATE offers SET stamp = ${stamp}
-      WHERE organisation = ${organisation} AND kind = ${key.kind} AND id = ${key.id}`)
+      WHERE organisation = ${organisation} AND kind = ${key.kind} AND id = ${key.id}`
+    )
     if (fresh.length === 0) return 0
 
     const [head] = yield* heads(organisation)
@@ -194,7 +200,8 @@ const make = Effect.gen(function* () {
     buckets: Effect.fn("Feeds.buckets")(function* (organisation) {
       const rows = yield* bucketRows(organisation)
       const buckets = Array.from({ length: BUCKETS }, () => EMPTY)
-      for (const { bucket, count, a, b } of rows) if (bucket !== null) buckets[bucket] = { count, a, b }
+      for (const { bucket, count, a, b } of rows)
+        if (bucket !== null) buckets[bucket] = { count, a, b }
       return { epoch: yield* epochOf, head: rows[0]?.head ?? 0, buckets }
     }, Effect.orDie),
 

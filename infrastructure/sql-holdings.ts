@@ -9,12 +9,12 @@ import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import type { Checked } from "../application/ports.ts"
 import { Holdings } from "../application/ports.ts"
-import { Entity, keyFromText, keyText, Kind, KeyWrap, Person } from "../domain/entity.ts"
+import { Entity, KeyWrap, Kind, keyFromText, keyText, Person } from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { Digest, EntityId } from "../domain/id.ts"
 import type { Manifest, Plan } from "../domain/plan.ts"
-import { bucketOf, BUCKETS, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
+import { BUCKETS, bucketOf, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
 
@@ -159,12 +159,18 @@ const make = Effect.gen(function* () {
       ON CONFLICT (organisation, id) DO UPDATE SET version = excluded.version,
         digest = excluded.digest, a = excluded.a, b = excluded.b, held = 0, tag = excluded.tag,
         reader = excluded.reader, body = excluded.body`
-    yield* inChunks(plan.remove, (chunk) => sql`
+    yield* inChunks(
+      plan.remove,
+      (chunk) => sql`
       DELETE FROM holdings
-      WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`)
-    yield* inChunks(plan.held, (chunk) => sql`
+      WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`
+    )
+    yield* inChunks(
+      plan.held,
+      (chunk) => sql`
       UPDATE holdings SET held = 1
-      WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`)
+      WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`
+    )
     if (cursor !== undefined) yield* setCursor(organisation, cursor)
     yield* dropStaged(organisation)
   })
@@ -183,33 +189,41 @@ const make = Effect.gen(function* () {
         : { epoch: row.epoch, version: row.version }
     }, Effect.orDie),
 
-    stage: Effect.fn("Holdings.stage")(function* (organisation, changes, reached) {
-      yield* insertRows(sql, {
-        table: "staged",
-        columns: STAGED_COLUMNS,
-        rows: changes.map((checked) => stagedRow(organisation, checked)),
-        onConflict: {
-          key: ["organisation", "id"],
-          action:
-            "DO UPDATE SET version = excluded.version, digest = excluded.digest, a = excluded.a," +
-            " b = excluded.b, tag = excluded.tag, reader = excluded.reader, body = excluded.body"
-        }
-      })
-      yield* sql`
+    stage: Effect.fn("Holdings.stage")(
+      function* (organisation, changes, reached) {
+        yield* insertRows(sql, {
+          table: "staged",
+          columns: STAGED_COLUMNS,
+          rows: changes.map((checked) => stagedRow(organisation, checked)),
+          onConflict: {
+            key: ["organisation", "id"],
+            action:
+              "DO UPDATE SET version = excluded.version, digest = excluded.digest, a = excluded.a," +
+              " b = excluded.b, tag = excluded.tag, reader = excluded.reader, body = excluded.body"
+          }
+        })
+        yield* sql`
         INSERT INTO cursors (organisation, epoch, version, staged_epoch, staged_version)
         VALUES (${organisation}, '', 0, ${reached.epoch}, ${reached.version})
         ON CONFLICT (organisation) DO UPDATE SET staged_epoch = excluded.staged_epoch,
           staged_version = excluded.staged_version`
-    }, sql.withTransaction, Effect.orDie),
+      },
+      sql.withTransaction,
+      Effect.orDie
+    ),
 
     staged: (organisation) => Effect.orDie(Effect.map(stagedRows(organisation), byKey)),
 
     dropStaged: (organisation) => Effect.orDie(sql.withTransaction(dropStaged(organisation))),
 
-    restart: Effect.fn("Holdings.restart")(function* (organisation) {
-      yield* setCursor(organisation, START)
-      yield* dropStaged(organisation)
-    }, sql.withTransaction, Effect.orDie),
+    restart: Effect.fn("Holdings.restart")(
+      function* (organisation) {
+        yield* setCursor(organisation, START)
+        yield* dropStaged(organisation)
+      },
+      sql.withTransaction,
+      Effect.orDie
+    ),
 
     manifest,
 
@@ -219,9 +233,12 @@ const make = Effect.gen(function* () {
       Effect.orDie(Effect.map(keptRows(organisation), (rows) => rows.map(keyText))),
 
     release: Effect.fn("Holdings.release")(function* (organisation, keys) {
-      yield* inChunks(keys, (chunk) => sql`
+      yield* inChunks(
+        keys,
+        (chunk) => sql`
         DELETE FROM holdings
-        WHERE organisation = ${organisation} AND held = 1 AND ${sql.in("id", chunk.map(idOf))}`)
+        WHERE organisation = ${organisation} AND held = 1 AND ${sql.in("id", chunk.map(idOf))}`
+      )
     }, Effect.orDie),
 
     present: Effect.fn("Holdings.present")(function* (organisation, ids) {

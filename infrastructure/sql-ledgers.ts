@@ -61,7 +61,9 @@ export const layerExecutions = Layer.effect(
             VALUES (${execution.id}, ${execution.state}, ${canonical(execution)})
             ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`)
         ),
-      unsettled: Effect.orDie(Effect.map(unsettled(undefined), (rows) => rows.map((row) => row.body)))
+      unsettled: Effect.orDie(
+        Effect.map(unsettled(undefined), (rows) => rows.map((row) => row.body))
+      )
     })
   })
 )
@@ -137,22 +139,28 @@ export const layerLease = Layer.effect(
   Lease,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const take = Effect.fnUntraced(function* (holder: string) {
-      const now = yield* Clock.currentTimeMillis
-      yield* sql`
+    const take = Effect.fnUntraced(
+      function* (holder: string) {
+        const now = yield* Clock.currentTimeMillis
+        yield* sql`
         INSERT INTO leases (name, holder, since_ms, until_ms)
         VALUES ('sync', ${holder}, ${now}, ${now + LEASE_MILLIS})
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, since_ms = excluded.since_ms,
           until_ms = excluded.until_ms
         WHERE leases.until_ms <= ${now}`
-      const [row] = yield* sql<{ holder: string; since_ms: number }>`
+        const [row] = yield* sql<{ holder: string; since_ms: number }>`
         SELECT holder, since_ms FROM leases WHERE name = 'sync'`
-      if (row?.holder !== holder) return yield* new SyncRunning({ since: row?.since_ms ?? now })
-    }, Effect.catchTag("SqlError", Effect.die))
+        if (row?.holder !== holder) return yield* new SyncRunning({ since: row?.since_ms ?? now })
+      },
+      Effect.catchTag("SqlError", Effect.die)
+    )
     const renew = (holder: string) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => sql`
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => sql`
         UPDATE leases SET until_ms = ${now + LEASE_MILLIS}
-        WHERE name = 'sync' AND holder = ${holder}`)
+        WHERE name = 'sync' AND holder = ${holder}`
+      )
     const heartbeat = (holder: string) =>
       Effect.orDie(Effect.forever(Effect.andThen(Effect.sleep(LEASE_MILLIS / 3), renew(holder))))
     const giveBack = (holder: string) =>
@@ -171,7 +179,6 @@ export const layerLease = Layer.effect(
     })
   })
 )
-
 
 export const layerImportWork = Layer.effect(
   ImportWork,

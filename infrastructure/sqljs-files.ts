@@ -118,7 +118,8 @@ const load = (): Build => {
   const distribution = join(require.resolve("sql.js"), "..")
   const release = fs.readFileSync(join(distribution, "sql-wasm.wasm"))
   const build = chooseBuild(release)
-  const bytes = build === "sql-wasm" ? release : fs.readFileSync(join(distribution, `${build}.wasm`))
+  const bytes =
+    build === "sql-wasm" ? release : fs.readFileSync(join(distribution, `${build}.wasm`))
   return {
     glue: join(distribution, `${build}.js`),
     module: new wasm.Module(bytes),
