@@ -134,9 +134,9 @@ const abandon = async (
 ): Promise<void> => {
   // postgres.js sends a query one turn later, and never recovers from a cancellation before that
   await new Promise(setImmediate)
-  if (!client.connected) return kill(client)
-  // `cancel` answers only for a query that is running; both fields are missing in the types
+  // the types leave out `active`: the server is working on the query
   const running = "active" in query && query.active === true
+  if (!running && !client.connected) return kill(client)
   const cancelled: unknown = running ? query.cancel() : undefined
   const obeyed = Promise.allSettled([cancelled, settled]).then(() => true)
   const { promise: late, resolve } = Promise.withResolvers<boolean>()

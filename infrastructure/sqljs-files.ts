@@ -27,14 +27,15 @@ const opened = new Set<string>()
 /**
  * Opens `file`, creating it if it is missing. The caller holds the process lock on it.
  *
- * Rejects when the file is already open in this process, or sql.js cannot be loaded.
+ * Rejects when the file is already open in this process, or sql.js cannot be loaded. The build is
+ * chosen by `chooseBuild` unless given.
  */
-export const openFile = async (file: string): Promise<FileDatabase> => {
+export const openFile = async (file: string, build?: Build): Promise<FileDatabase> => {
   if (opened.has(file)) throw new Error(`${file} is already open in this process`)
   opened.add(file)
   const disk = new Disk(file)
   try {
-    const SQL = await instantiate(disk)
+    const SQL = await instantiate(disk, build)
     // An empty placeholder in memory takes the unlink that sql.js does when it closes.
     const database = new SQL.Database([])
     return { database, disk, close: once(() => closeFile(file, database, disk)) }
@@ -86,7 +87,15 @@ const RELEASE_NAMES: Readonly<Record<string, string>> = {
   x: "openat"
 }
 
-interface Build {
+export type Build = "sql-wasm" | "sql-wasm-debug"
+
+/** Picks the build whose import names are known, by the bytes of the release build. */
+export const chooseBuild = (release: Uint8Array): Build =>
+  createHash("sha256").update(release).digest("hex") === RELEASE_SHA256
+    ? "sql-wasm"
+    : "sql-wasm-debug"
+
+interface Loaded {
   readonly glue: string
   readonly module: object
   /** Gives an import its system call's name, where it has one. */
@@ -108,21 +117,12 @@ const wasm: {
 
 const require = createRequire(import.meta.url)
 
-/** Picks the build whose import names are known. Exported for the test of the fallback. */
-export const chooseBuild = (release: Uint8Array): "sql-wasm" | "sql-wasm-debug" =>
-  createHash("sha256").update(release).digest("hex") === RELEASE_SHA256
-    ? "sql-wasm"
-    : "sql-wasm-debug"
-
-const load = (): Build => {
+const load = (wanted: Build | undefined): Loaded => {
   const distribution = join(require.resolve("sql.js"), "..")
-  const release = fs.readFileSync(join(distribution, "sql-wasm.wasm"))
-  const build = chooseBuild(release)
-  const bytes =
-    build === "sql-wasm" ? release : fs.readFileSync(join(distribution, `${build}.wasm`))
+  const build = wanted ?? chooseBuild(fs.readFileSync(join(distribution, "sql-wasm.wasm")))
   return {
     glue: join(distribution, `${build}.js`),
-    module: new wasm.Module(bytes),
+    module: new wasm.Module(fs.readFileSync(join(distribution, `${build}.wasm`))),
     name:
       build === "sql-wasm"
         ? (key) => RELEASE_NAMES[key] ?? key
@@ -131,11 +131,10 @@ const load = (): Build => {
 }
 
 // compiling costs about 30 ms, instantiating about 1 ms
-let loaded: Build | undefined
+let chosen: Loaded | undefined
 
-const instantiate = async (disk: Disk) => {
-  loaded ??= load()
-  const { glue, module, name } = loaded
+const instantiate = async (disk: Disk, build: Build | undefined) => {
+  const { glue, module, name } = build ? load(build) : (chosen ??= load(undefined))
   // The glue keeps its first instance for ever, so each database evaluates it anew.
   delete require.cache[glue]
   const initSqlJs: InitSqlJsStatic = require(glue)

@@ -126,7 +126,7 @@ export class Disk {
   sync(handle: Handle): number {
     try {
       fs.fsyncSync(handle.fd)
-      this.syncs++
+      if (!handle.directory) this.syncs++
       return 0
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause)
