@@ -43,6 +43,7 @@ const answer = async (call: Call): Promise<unknown> => {
       await closeCrowd()
       await device?.close()
       await central?.close()
+      return null
   }
 }
 

@@ -36,7 +36,7 @@ const contenders = async (): Promise<ReadonlyArray<Contender>> => {
   const testferry = new URL("contenders/testferry.ts", import.meta.url)
   if (existsSync(testferry)) found.push((await import(testferry.href)).contender)
   else console.log("bench/contenders/testferry.ts is not there: the peers run alone.")
-  if (installPeers()) found.push((await import("./peers/pouchdb.ts")).contender)
+  if (installPeers()) found.push(...(await import("./peers/pouchdb.ts")).contenders)
   found.push((await import("./peers/bare-pull.ts")).contender)
   if (values.only.length === 0) return found
   const unknown = values.only.filter((name) => !found.some((each) => each.name === name))

@@ -15,7 +15,7 @@ export interface Row {
 export const line = ({ contender, run, load, measures }: Sample): string =>
   [
     `run ${run + 1}`,
-    contender.padEnd(10),
+    contender.padEnd(11),
     ...Object.entries(measures).map(
       ([workload, { seconds }]) => `${workload} ${duration(seconds)}`
     ),

@@ -70,7 +70,7 @@ export const openDevice = async (place: Place): Promise<Device> => {
   return {
     sync: async () => {
       let changed = 0
-      let seq = Number(cursor.get()?.["seq"])
+      let seq = Number(cursor.get()?.seq)
       for (;;) {
         const lines = await fetchPage(agent, `${place.url}/${seq}`)
         if (lines.length === 0) return changed
@@ -82,7 +82,7 @@ export const openDevice = async (place: Place): Promise<Device> => {
     },
     entities: async () => {
       const rows = database.prepare("SELECT id, body FROM entity").all()
-      return new Map(rows.map((row) => [String(row["id"]), String(row["body"])]))
+      return new Map(rows.map((row) => [String(row.id), String(row.body)]))
     },
     close: async () => {
       agent.destroy()
