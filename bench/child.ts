@@ -2,11 +2,11 @@
  * Runs one side of a contender in a process of its own and answers the harness's calls, one at a
  * time. It ends when the harness closes it or goes away.
  */
-import { resourceUsage } from "node:process"
 import { Schema } from "effect"
 import { Call, type Central, type Device, type Sides } from "./calls.ts"
 import { closeCrowd, openCrowd, syncCrowd } from "./crowd.ts"
 import { holdingOf, median } from "./harness.ts"
+import { peakRss } from "./memory.ts"
 import { countTraffic } from "./traffic.ts"
 
 const traffic = countTraffic()
@@ -58,9 +58,6 @@ const sync = async (device: Device, times: number) => {
   }
   return { seconds: median(seconds), entities, peakRss: peakRss() }
 }
-
-/** The kernel's high-water mark, which it counts in KiB. */
-const peakRss = () => resourceUsage().maxRSS * 1_024
 
 const opened = (device: Device | undefined): Device => {
   if (device === undefined) throw new Error("the device is not open")

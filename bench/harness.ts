@@ -11,7 +11,8 @@ import type { Body, Changes } from "./bodies.ts"
 /**
  * One synchronisation. `entities` counts what it changed on the device; `bytes` what crossed the
  * socket in both directions, headers and TLS included; `peakRss` is the high-water mark in bytes of
- * the device's process since its start.
+ * the device's process since its start: after the first synchronisation it includes reading
+ * everything for the comparison, and says nothing more.
  */
 export interface Measure {
   readonly seconds: number

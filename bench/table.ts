@@ -34,7 +34,7 @@ export const table = (workload: Workload, rows: ReadonlyArray<Row>): string => {
       measure.bytes.toFixed(0),
       measure.entities === 0 ? "-" : (measure.bytes / measure.entities).toFixed(0),
       String(measure.requests),
-      `${(measure.peakRss / 2 ** 20).toFixed(0)} MiB`,
+      workload === "w1" ? `${(measure.peakRss / 2 ** 20).toFixed(0)} MiB` : "-",
       ...rows.map((other) => (measure.seconds / other.measure.seconds).toFixed(2))
     ])
   ]

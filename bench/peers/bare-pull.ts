@@ -12,6 +12,8 @@ import { twoProcesses } from "../processes.ts"
 export const contender = twoProcesses("bare pull", new URL(import.meta.url))
 
 const PAGE = 500
+/** Longer than any pause of a run: a connection closed under a request would need a retry. */
+const IDLE_MILLIS = 600_000
 
 interface Line {
   readonly seq: number
@@ -35,6 +37,7 @@ export const openCentral = async (place: Place): Promise<Central> => {
     response.setHeader("content-type", "application/x-ndjson")
     response.end(rows.map((row) => JSON.stringify(row)).join("\n"))
   })
+  server.keepAliveTimeout = IDLE_MILLIS
   const { promise, resolve } = Promise.withResolvers<void>()
   server.listen(0, "127.0.0.1", resolve)
   await promise
