@@ -3,7 +3,7 @@
  * certificate authority. Clients pin its fingerprint, which a person compares once.
  */
 // First: @peculiar/x509 throws at import without it.
-import "./reflect-metadata.ts"
+import "reflect-metadata"
 import { KeyObject, webcrypto } from "node:crypto"
 import { isIP } from "node:net"
 import {

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import fc from "fast-check"
 import { COST_DEFAULT, type Cost, costRefused, MEMORY_KIB_MAX, PASSES_MAX } from "../domain/cost.ts"
+import { foldedLogin } from "../domain/login.ts"
 import {
   acceptablePassword,
   generatedPassword,
@@ -11,7 +12,6 @@ import {
   PASSWORD_RANDOM_BYTES,
   spelledPassword
 } from "../domain/password.ts"
-import { foldedLogin } from "../domain/login.ts"
 import { loginTag } from "../infrastructure/login-tag.ts"
 import {
   dummy,

@@ -1,0 +1,239 @@
+/** The command tree of a device: what a school's IT person types, and what is shown for it. */
+import fs from "node:fs"
+import { type Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Refused } from "../application/refused.ts"
+import { KINDS } from "../domain/entity.ts"
+import { PROGRAM_VERSION } from "../domain/release.ts"
+import { centralHistory } from "./cli-central.ts"
+import { answer, shared } from "./cli-run.ts"
+import type { Command as Definition } from "./command.ts"
+import * as Commands from "./device-commands.ts"
+import { initDevice, settleTrust } from "./device-init.ts"
+import { serveDevice } from "./device-serve.ts"
+import { dispatch } from "./dispatch.ts"
+import { readDevice, sideOf } from "./settings.ts"
+import { showHistory, showStatus, showSync } from "./show.ts"
+import { table } from "./terminal.ts"
+import { askPassword } from "./terminal-prompt.ts"
+import { byteSize } from "./terminal-units.ts"
+import { acquire, type DevicePorts, layerDevice, reachByHttps } from "./wiring.ts"
+
+/** Runs a command of the device here, or in the server that owns the data directory. */
+const atDevice = Effect.fnUntraced(function* <Args, Report>(
+  make: (directory: string) => Definition<Args, Report, DevicePorts>,
+  args: Args
+) {
+  const { data: directory } = yield* shared
+  const settings = yield* readDevice(directory)
+  return yield* dispatch({
+    directory,
+    version: PROGRAM_VERSION,
+    command: make(directory),
+    args,
+    acquire: acquire(directory),
+    local: layerDevice(directory, settings)
+  })
+})
+
+const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
+  make: (directory: string) => Definition<Args, Report, DevicePorts>,
+  args: Args,
+  show: (report: Report) => string
+) {
+  const { data } = yield* shared
+  yield* answer({ run: atDevice(make, args), encode: make(data).encodeReport, show })
+})
+
+const init = Command.make(
+  "init",
+  {
+    setup: Flag.File("setup", { mustExist: true }).pipe(Flag.optional),
+    rootUrl: Flag.String("root-url").pipe(
+      Flag.optional,
+      Flag.withDescription("Central's address, https://…")
+    ),
+    name: Flag.String("name").pipe(
+      Flag.optional,
+      Flag.withDescription("What the office shall call this device")
+    )
+  },
+  Effect.fnUntraced(function* (flags) {
+    const { data: directory } = yield* shared
+    yield* answer({
+      run: initDevice({ directory, ...flags }),
+      encode: (report) => Effect.succeed({ ...report }),
+      show: (report) =>
+        `${report.created ? "The device is set up" : "The device was set up before"} in ${directory}.\n` +
+        `Next: testferry device enrol --login LOGIN (of a sync manager)`
+    })
+  })
+).pipe(Command.withDescription("Set up a device in the data directory; safe to repeat"))
+
+const enrol = Command.make(
+  "enrol",
+  {
+    login: Flag.String("login").pipe(
+      Flag.optional,
+      Flag.withDescription("Login of a sync manager; the password is asked for")
+    ),
+    passwordFile: Flag.File("password-file", { mustExist: true }).pipe(Flag.optional),
+    credentials: Flag.String("credentials").pipe(
+      Flag.optional,
+      Flag.withDescription("KEY:SECRET-FILE instead of a login")
+    ),
+    fingerprint: Flag.String("fingerprint").pipe(
+      Flag.optional,
+      Flag.withDescription("Central's certificate fingerprint, as the office told you")
+    )
+  },
+  Effect.fnUntraced(function* ({ credentials, fingerprint, login, passwordFile }) {
+    const { data } = yield* shared
+    const { name } = yield* readDevice(data)
+    yield* settleTrust(data, fingerprint)
+    const proof = yield* proofOf(login, passwordFile, credentials)
+    yield* answerAtDevice(
+      (directory) => Commands.enrolCommand(reachByHttps(directory)),
+      { name, ...proof },
+      ({ device, organisations }) =>
+        `Enrolled as ${device} for ${organisations.join(", ")}.\nNext: testferry sync`
+    )
+  })
+).pipe(Command.withDescription("Make this device a member of a sync manager's organisation"))
+
+const NO_PROOF = { login: null, password: null, key: null, secret: null }
+
+const proofOf = Effect.fnUntraced(function* (
+  login: Option.Option<string>,
+  passwordFile: Option.Option<string>,
+  credentials: Option.Option<string>
+) {
+  if (Option.isSome(credentials)) {
+    const [key, ...rest] = credentials.value.split(":")
+    const secret = yield* readSecret(rest.join(":"))
+    return { ...NO_PROOF, key: key ?? "", secret }
+  }
+  if (Option.isNone(login)) return NO_PROOF
+  const message = `Password of ${login.value}`
+  const password = yield* askPassword({ message, file: passwordFile })
+  return { ...NO_PROOF, login: login.value, password }
+})
+
+const readSecret = (name: string) =>
+  Effect.try({
+    try: () => Redacted.make(fs.readFileSync(name, "utf8").trim()),
+    catch: () =>
+      new Refused({
+        code: "E_USAGE",
+        what: "The device was not enrolled.",
+        why: `The secret can't be read from "${name}".`,
+        todo: "Give --credentials KEY:SECRET-FILE, with the secret alone in that file.",
+        exit: 2
+      })
+  })
+
+const open = Command.make(
+  "open",
+  {
+    login: Flag.String("login"),
+    passwordFile: Flag.File("password-file", { mustExist: true }).pipe(Flag.optional)
+  },
+  Effect.fnUntraced(function* ({ login, passwordFile }) {
+    const password = yield* askPassword({ message: `Password of ${login}`, file: passwordFile })
+    yield* answerAtDevice(() => Commands.openCommand, { login, password }, showOpened)
+  })
+).pipe(Command.withDescription("Show what a login may read on this device"))
+
+type Opened = Effect.Success<ReturnType<(typeof Commands.openCommand)["run"]>>
+
+const showOpened = ({ organisations }: Opened): string =>
+  organisations
+    .map(({ deliveries, kind, organisation, profile, roster }) =>
+      [
+        `${profile.label} (${kind} of ${organisation})`,
+        `  login ${profile.login}, language ${profile.interfaceLanguage}`,
+        ...(deliveries.length === 0
+          ? []
+          : [
+              table(
+                ["DELIVERY", "MAY BE SAT", "PROCTORED", "CONTENT"],
+                deliveries.map(({ content, delivery, eligibility, sitting }) => [
+                  delivery.label,
+                  sitting === "open" ? "now" : sitting,
+                  eligibility.proctored || delivery.proctored ? "yes" : "no",
+                  typeof content === "string"
+                    ? content
+                    : `opened: ${content.files} files, read ${content.name} (${byteSize(content.bytes)})`
+                ])
+              )
+            ]),
+        ...roster.map(({ center, people }) =>
+          [
+            `Roster of ${center}`,
+            table(
+              ["LOGIN", "NAME"],
+              people.map((person) => [person.login, person.label])
+            )
+          ].join("\n")
+        )
+      ].join("\n")
+    )
+    .join("\n\n")
+
+const serve = Command.make(
+  "serve",
+  {
+    syncEvery: Flag.String("sync-every").pipe(
+      Flag.withSchema(Schema.DurationFromString),
+      Flag.optional,
+      Flag.withDescription('Synchronise by itself, for instance every "15 minutes"')
+    )
+  },
+  Effect.fnUntraced(function* ({ syncEvery }: { syncEvery: Option.Option<Duration.Duration> }) {
+    const { data: directory } = yield* shared
+    yield* serveDevice({ directory, syncEvery })
+  })
+).pipe(Command.withDescription("Run the device until interrupted"))
+
+export const deviceTree = Command.make("device").pipe(
+  Command.withDescription("The offline device in a school"),
+  Command.withSubcommands([init, enrol, open, serve])
+)
+
+export const syncTree = Command.make(
+  "sync",
+  {
+    kinds: Flag.Literals("type", [...KINDS]).pipe(
+      Flag.atLeast(0),
+      Flag.withDescription("Bring only these kinds (and what they refer to); remove nothing")
+    ),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Show what would change, and change nothing")
+    ),
+    confirmRemovals: Flag.Boolean("confirm-removals").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Allow more than a tenth of what is here to be removed")
+    )
+  },
+  ({ confirmRemovals, dryRun, kinds }) =>
+    answerAtDevice(
+      (directory) => Commands.syncCommand(reachByHttps(directory)),
+      { confirmRemovals, dryRun, kinds: kinds.length === 0 ? null : kinds },
+      showSync
+    )
+).pipe(Command.withDescription("Fetch from central what this device's organisations need"))
+
+export const statusTree = Command.make("status", {}, () =>
+  answerAtDevice(() => Commands.statusCommand, {}, showStatus)
+).pipe(Command.withDescription("What this device holds, and when it last changed"))
+
+export const historyTree = Command.make(
+  "history",
+  { limit: Flag.Int("limit").pipe(Flag.withDefault(20)) },
+  Effect.fnUntraced(function* ({ limit }) {
+    const { data } = yield* shared
+    if (sideOf(data) === "central") return yield* centralHistory(limit)
+    return yield* answerAtDevice(() => Commands.deviceHistory, { limit }, showHistory)
+  })
+).pipe(Command.withDescription("What happened lately"))

@@ -1,0 +1,100 @@
+/** Shows reports to people: tables and sentences for the terminal. */
+import type { HistoryEntry } from "../domain/history.ts"
+import type { DeviceStatus, SyncReport } from "./device-commands.ts"
+import { table } from "./terminal.ts"
+import { byteSize, count, duration } from "./terminal-units.ts"
+
+export const showHistory = (report: { readonly entries: ReadonlyArray<HistoryEntry> }): string =>
+  report.entries.length === 0
+    ? "Nothing has happened yet."
+    : table(
+        ["WHEN", "WHAT", "OUTCOME", "CHANGES", "BYTES", "TOOK", "REASON"],
+        report.entries.map((entry) => [
+          new Date(entry.at).toISOString().replace("T", " ").slice(0, 19),
+          entry.verb,
+          entry.outcome,
+          changesOf(entry.counts),
+          entry.bytes === 0 ? "" : byteSize(entry.bytes),
+          duration(entry.millis),
+          entry.reason
+        ])
+      )
+
+const changesOf = (counts: HistoryEntry["counts"]): string => {
+  const sums = { created: 0, updated: 0, deleted: 0, held: 0 }
+  for (const one of Object.values(counts)) {
+    sums.created += one.created
+    sums.updated += one.updated
+    sums.deleted += one.deleted
+    sums.held += one.held
+  }
+  return [
+    `+${sums.created}`,
+    `~${sums.updated}`,
+    `-${sums.deleted}`,
+    ...(sums.held === 0 ? [] : [`held ${sums.held}`])
+  ].join(" ")
+}
+
+const OUTCOMES: Readonly<Record<SyncReport["outcome"], string>> = {
+  done: "Everything is up to date.",
+  unchanged: "Nothing new. Everything is up to date.",
+  incomplete: "Not everything could be fetched.",
+  refused: "Refused.",
+  failed: "Failed.",
+  cancelled: "Cancelled."
+}
+
+export const showSync = (report: SyncReport): string => {
+  const rows = Object.entries(report.counts).filter(
+    ([, one]) => one.created + one.updated + one.deleted + one.held > 0
+  )
+  const right = (title: string) => ({ title, align: "right" as const })
+  const { bytes, fetched, refused } = report.contents
+  return [
+    ...(rows.length === 0
+      ? []
+      : [
+          table(
+            ["KIND", right("NEW"), right("CHANGED"), right("REMOVED"), right("HELD")],
+            rows.map(([kind, one]) => [kind, one.created, one.updated, one.deleted, one.held])
+          )
+        ]),
+    ...report.organisations.flatMap((one) => [
+      ...(one.mended > 0
+        ? [`${one.organisation}: ${one.mended} entities differed and were mended`]
+        : []),
+      ...(one.refused === null
+        ? []
+        : [`${one.organisation}: ${one.refused.why} ${one.refused.todo}`])
+    ]),
+    ...(fetched === 0 ? [] : [`${count(fetched)} test contents fetched (${byteSize(bytes)})`]),
+    ...refused.map((one) => `${one.what} ${one.why} ${one.todo}`),
+    report.dryRun ? "Nothing was changed: this was a dry run." : OUTCOMES[report.outcome]
+  ].join("\n")
+}
+
+export const showStatus = (status: typeof DeviceStatus.Type): string =>
+  [
+    status.device === null ? "This device is not enrolled yet." : `Device ${status.device}`,
+    ...(status.organisations.length === 0
+      ? []
+      : [
+          table(
+            ["ORGANISATION", "VERSION", "CENTERS", "TEST-TAKERS", "DELIVERIES", "KEPT BACK"],
+            status.organisations.map((one) => [
+              one.organisation,
+              one.version,
+              one.counts["test-center"] ?? 0,
+              one.counts["test-taker"] ?? 0,
+              one.counts.delivery ?? 0,
+              one.keptBack
+            ])
+          )
+        ]),
+    `Test contents: ${status.contents.here} of ${status.contents.wanted} here`,
+    `Sessions and results not settled: ${status.unsettled}`,
+    status.lastSync === null
+      ? "Never synchronised."
+      : `Last change by a synchronisation: ${new Date(status.lastSync.at).toISOString()} (${status.lastSync.outcome})`
+  ].join("\n")
