@@ -16,15 +16,19 @@ import {
 import {
   certify,
   type DeviceBlocked,
-  type EnrolmentProof,
+  type NoOrganisation,
   type RequestRefused
 } from "../application/certify.ts"
 import { Hashing, type TooManyTries } from "../application/ports.ts"
-import type { Signed } from "../domain/enrolment.ts"
 import { personName } from "../domain/record.ts"
 import { PROGRAM_VERSION, PROTOCOL_VERSION, SUPPORTED_DEVICES } from "../domain/release.ts"
 import { Api, type TokenRequest } from "../infrastructure/http-api.ts"
-import { problemResponse, type Trouble, trouble } from "../infrastructure/http-problem.ts"
+import {
+  oauthResponse,
+  problemResponse,
+  type Trouble,
+  trouble
+} from "../infrastructure/http-problem.ts"
 import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts"
 import { Exchange } from "./central-gate.ts"
 
@@ -58,41 +62,44 @@ export const layer = (limits: RateLimits) =>
           yield* ofClient(hashing.sha256(`${address} ${who}`))
         ]
         const wait = Math.max(...waits.map(Option.getOrElse(() => 0)))
-        return wait > 0 ? problemResponse(tooMany(wait)) : undefined
+        if (wait > 0) return yield* Effect.fail(tooMany(wait))
       })
       return handlers.handleAll({
-        token: Effect.fnUntraced(function* ({ payload, request }) {
-          const proof = readProof(payload, request.headers.authorization)
-          if (Result.isFailure(proof)) return problemResponse(proof.failure)
-          const who = "key" in proof.success ? proof.success.key : (proof.success.client ?? "")
-          return (yield* tooOften(ofToken, who)) ?? (yield* token(proof.success))
-        }),
-        enrol: Effect.fnUntraced(function* ({ payload: { request, proof } }) {
-          const who = "login" in proof ? personName(proof.login) : proof.key
-          return (yield* tooOften(ofEnrolment, who)) ?? (yield* enrolment(request, proof))
-        }),
+        token: ({ payload, request }) =>
+          Effect.gen(function* () {
+            const proof = yield* Effect.fromResult(
+              readProof(payload, request.headers.authorization)
+            )
+            yield* tooOften(ofToken, "key" in proof ? proof.key : (proof.client ?? ""))
+            return yield* token(proof)
+          }).pipe(
+            Effect.catch((found) => Effect.succeed(oauthResponse(found, request.headers.accept)))
+          ),
+        enrol: ({ payload: { request, proof } }) =>
+          Effect.gen(function* () {
+            yield* tooOften(ofEnrolment, "login" in proof ? personName(proof.login) : proof.key)
+            const enrolment = yield* Effect.mapError(certify(request, proof), enrolmentTrouble)
+            return HttpServerResponse.jsonUnsafe(enrolment)
+          }).pipe(Effect.catch((found) => Effect.succeed(problemResponse(found)))),
         capabilities: () => Effect.map(Clock.currentTimeMillis, capabilities)
       })
     })
   )
 
-const token = Effect.fnUntraced(
-  function* (proof: Proof) {
-    const exchange = yield* Exchange
-    const { client, token: issued } = yield* admitByProof(proof)
-    exchange.client = client.id
-    return HttpServerResponse.jsonUnsafe(
-      {
-        access_token: issued.token,
-        token_type: "Bearer",
-        expires_in: issued.lifeSeconds,
-        expires: Math.floor(issued.expires / 1_000)
-      },
-      { headers: { "cache-control": "no-store" } }
-    )
-  },
-  Effect.catch((failure) => Effect.succeed(problemResponse(tokenTrouble(failure))))
-)
+const token = Effect.fnUntraced(function* (proof: Proof) {
+  const exchange = yield* Exchange
+  const { client, token: issued } = yield* Effect.mapError(admitByProof(proof), tokenTrouble)
+  exchange.client = client.id
+  return HttpServerResponse.jsonUnsafe(
+    {
+      access_token: issued.token,
+      token_type: "Bearer",
+      expires_in: issued.lifeSeconds,
+      expires: Math.floor(issued.expires / 1_000)
+    },
+    { headers: { "cache-control": "no-store" } }
+  )
+})
 
 const tokenTrouble = (failure: NotAdmitted | ClockWrong | AudienceWrong): Trouble => {
   switch (failure._tag) {
@@ -108,19 +115,7 @@ const tokenTrouble = (failure: NotAdmitted | ClockWrong | AudienceWrong): Troubl
   }
 }
 
-const enrolment = Effect.fnUntraced(
-  function* (request: Signed, proof: EnrolmentProof) {
-    return HttpServerResponse.jsonUnsafe(yield* certify(request, proof))
-  },
-  Effect.catch((failure) => Effect.succeed(problemResponse(enrolmentTrouble(failure))))
-)
-
-type EnrolmentFailure =
-  | NotAdmitted
-  | RequestRefused
-  | DeviceBlocked
-  | TooManyTries
-  | { readonly _tag: "NoOrganisation" }
+type EnrolmentFailure = NotAdmitted | RequestRefused | DeviceBlocked | TooManyTries | NoOrganisation
 
 const enrolmentTrouble = (failure: EnrolmentFailure): Trouble => {
   switch (failure._tag) {

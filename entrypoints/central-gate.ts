@@ -4,14 +4,18 @@
  * failure into a problem document (§8), and counts and logs each request in fields that name nobody.
  */
 import { type Cause, Clock, Context, Effect, Metric, type Types } from "effect"
-import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  HttpRouter,
+  HttpServerError,
+  HttpServerRequest,
+  type HttpServerResponse
+} from "effect/http"
 import { HttpApiError } from "effect/http-api"
 import { PROTOCOL_VERSION, SUPPORTED_DEVICES, support } from "../domain/release.ts"
 import { DEVICE_HEADER, ROUTES } from "../infrastructure/http-api.ts"
 import {
   codeOfStatus,
-  oauthError,
-  PROBLEM_TYPE,
+  oauthResponse,
   problemResponse,
   type Trouble,
   trouble
@@ -45,19 +49,24 @@ export const layer = HttpRouter.middleware(
       const started = yield* Clock.currentTimeMillis
       const exchange = { client: undefined }
       const path = pathOf(request.url)
-      const refused = versionTrouble(path, request.headers[DEVICE_HEADER])
+      const { accept, [DEVICE_HEADER]: device } = request.headers
+      const say = (found: Trouble) =>
+        path === "/oauth/token" ? oauthResponse(found, accept) : problemResponse(found)
+      const refused = versionTrouble(path, device)
       const answered =
         refused === undefined
           ? answer.pipe(
               Effect.provideService(Exchange, exchange),
               Effect.timeoutOrElse({
                 duration: HANDLER_DEADLINE,
-                orElse: () => Effect.succeed(problemResponse(TOO_SLOW))
+                orElse: () => Effect.succeed(say(TOO_SLOW))
               }),
-              Effect.catchCause((cause) => afterFailure(cause, request.method, path))
+              Effect.catchCause((cause) =>
+                Effect.map(afterFailure(cause, request.method, path), say)
+              )
             )
-          : Effect.succeed(problemResponse(refused))
-      const response = asProblem(yield* answered, path, request.headers.accept)
+          : Effect.succeed(say(refused))
+      const response = asProblem(yield* answered, say)
       yield* record(request.method, path, response.status, started, exchange.client)
       return response
     }),
@@ -96,13 +105,23 @@ const afterFailure = Effect.fnUntraced(function* (
     if (reason._tag === "Interrupt") continue
     const failure = reason._tag === "Fail" ? reason.error : reason.defect
     const known = knownTrouble(failure, method, path)
-    if (known !== undefined) return problemResponse(known)
-    if (HttpServerResponse.isHttpServerResponse(failure)) return failure
-    yield* Effect.logError("failed").pipe(Effect.annotateLogs(anonymous(failure)))
-    return problemResponse(trouble("internal", "The server's log says more."))
+    if (known !== undefined) return known
+    yield* logFailure(failure)
+    return trouble("internal", "The server's log says more.")
   }
-  return problemResponse(trouble("unavailable", "The server is stopping. Try again."))
+  return trouble("unavailable", "The server is stopping. Try again.")
 })
+
+/** Logs a defect without its message, which may quote data: its kind, and where it came from. */
+export const logFailure = (defect: unknown) => {
+  const frames = defect instanceof Error ? (defect.stack ?? "").split("\n") : []
+  const at = frames.filter((line) => /^\s+at /u.test(line)).slice(0, FRAMES_MAX)
+  const error = defect instanceof Error ? defect.name : typeof defect
+  return Effect.logError("failed").pipe(Effect.annotateLogs({ error, at }))
+}
+
+/** Enough of a stack to find the place. */
+const FRAMES_MAX = 8
 
 /** What a failure of the HTTP machinery means to the caller. */
 const knownTrouble = (failure: unknown, method: string, path: string): Trouble | undefined => {
@@ -144,49 +163,14 @@ const noRoute = (method: string, path: string): Trouble => {
   })
 }
 
-/** Replaces error responses that libraries made; at the token endpoint adds what OAuth asks for. */
+/** Replaces error responses that libraries made, which are no JSON. */
 const asProblem = (
   response: HttpServerResponse.HttpServerResponse,
-  path: string,
-  accept: string | undefined
-): HttpServerResponse.HttpServerResponse => {
-  if (response.status < 400) return response
-  const made = response.headers["content-type"]?.startsWith(PROBLEM_TYPE) === true
-  const { body } = response
-  if (made && path !== "/oauth/token") return response
-  if (!made || body._tag !== "Uint8Array") {
-    const code = codeOfStatus(response.status)
-    const found = trouble(code, "")
-    return path === "/oauth/token" ? forOAuth(found, accept) : problemResponse(found)
-  }
-  const { code, detail } = JSON.parse(new TextDecoder().decode(body.body))
-  return forOAuth(trouble(code, detail, { headers: keptHeaders(response) }), accept)
-}
-
-const keptHeaders = (response: HttpServerResponse.HttpServerResponse) =>
-  Object.fromEntries(
-    ["retry-after", "allow", "upgrade"].flatMap((name) => {
-      const value = response.headers[name]
-      return value === undefined ? [] : [[name, value]]
-    })
-  )
-
-/** RFC 6749 §5.2; clients that insist on plain JSON get the same text under that name. */
-const forOAuth = (found: Trouble, accept: string | undefined) =>
-  problemResponse(
-    {
-      ...found,
-      headers: {
-        ...found.headers,
-        "cache-control": "no-store",
-        ...(oauthError(found.code) === "invalid_client" && {
-          "www-authenticate": 'Basic realm="testferry"'
-        })
-      },
-      members: { error: oauthError(found.code), error_description: found.detail }
-    },
-    accept?.trim() === "application/json" ? "application/json" : PROBLEM_TYPE
-  )
+  say: (found: Trouble) => HttpServerResponse.HttpServerResponse
+): HttpServerResponse.HttpServerResponse =>
+  response.status < 400 || /json/u.test(response.headers["content-type"] ?? "")
+    ? response
+    : say(trouble(codeOfStatus(response.status), ""))
 
 const record = Effect.fnUntraced(function* (
   method: string,
@@ -207,18 +191,6 @@ const record = Effect.fnUntraced(function* (
 })
 
 const METHODS: ReadonlyArray<string> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-/** A defect without its message, which may quote data: its kind, and where it came from. */
-const anonymous = (defect: unknown) =>
-  defect instanceof Error
-    ? {
-        error: defect.name,
-        at: (defect.stack ?? "")
-          .split("\n")
-          .filter((line) => /^\s+at /u.test(line))
-          .slice(0, 8)
-      }
-    : { error: typeof defect, at: [] }
 
 const pathOf = (url: string): string => url.split(/[?#;]/u, 1)[0] ?? url
 

@@ -36,6 +36,8 @@ const REQUEST_MILLIS = 60_000
 const HEADERS_MILLIS = 15_000
 /** Devices ask several things in a row; the pause between is theirs for applying a page. */
 const KEEP_ALIVE_MILLIS = 30_000
+/** A connection on which nothing moves, in either direction, is given up. */
+const SILENCE_MILLIS = 120_000
 /** Open connections of one process: more than devices of a district, less than file handles. */
 const CONNECTIONS_MAX = 2_000
 const HEADER_BYTES_MAX = 16_384
@@ -101,6 +103,7 @@ const listener = ({ tls }: CentralServerOptions): Server => {
     tls === undefined
       ? createHttp(limits)
       : createHttps({ ...limits, key: tls.keyPem, cert: tls.certPem, minVersion: "TLSv1.2" })
+  server.setTimeout(SILENCE_MILLIS)
   server.maxConnections = CONNECTIONS_MAX
   server.on("clientError", answerUnreadable)
   return server

@@ -88,6 +88,24 @@ export const problemResponse = (
   })
 }
 
+/**
+ * The same at the token endpoint, with the members of RFC 6749 §5.2. Clients that insist on plain
+ * JSON by `Accept: application/json` get the same text under that name.
+ */
+export const oauthResponse = (found: Trouble, accept: string | undefined) => {
+  const error = oauthError(found.code)
+  const challenge =
+    error === "invalid_client" ? { "www-authenticate": 'Basic realm="testferry"' } : {}
+  return problemResponse(
+    {
+      ...found,
+      headers: { ...found.headers, "cache-control": "no-store", ...challenge },
+      members: { error, error_description: found.detail }
+    },
+    accept?.trim() === "application/json" ? "application/json" : PROBLEM_TYPE
+  )
+}
+
 /** The code for a status that some library answered without a problem document. */
 export const codeOfStatus = (status: number): Code => {
   for (const [code, problem] of entries(PROBLEMS)) if (problem.status === status) return code
@@ -95,7 +113,7 @@ export const codeOfStatus = (status: number): Code => {
 }
 
 /** The error of RFC 6749 §5.2 that says the same. */
-export const oauthError = (code: Code): string => {
+const oauthError = (code: Code): string => {
   const { status } = PROBLEMS[code]
   if (code === "unsupported-grant-type") return "unsupported_grant_type"
   if (status === 401) return "invalid_client"

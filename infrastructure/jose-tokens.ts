@@ -89,13 +89,13 @@ const verified = (
 ): Effect.Effect<Option.Option<JWTPayload>> =>
   jwt.length > JWT_MAX
     ? Effect.succeedNone
-    : Effect.tryPromise({
-        try: () => jwtVerify(jwt, key, { ...rules, algorithms: ALGORITHMS }),
-        catch: (error) => error
-      }).pipe(
-        Effect.map(({ payload }) => Option.some(payload)),
-        Effect.catch((error) =>
-          error instanceof errors.JOSEError ? Effect.succeedNone : Effect.die(error)
+    : Effect.promise(() =>
+        jwtVerify(jwt, key, { ...rules, algorithms: ALGORITHMS }).then(
+          ({ payload }) => Option.some(payload),
+          (error: unknown) => {
+            if (error instanceof errors.JOSEError) return Option.none()
+            throw error
+          }
         )
       )
 

@@ -68,11 +68,12 @@ centralContract("over HTTPS", (data) =>
 const atDoor = <A, E>(
   test: (
     log: ReadonlyArray<string>
-  ) => Effect.Effect<A, E, Door | Memory.Ports | Tokens | Scope.Scope>
+  ) => Effect.Effect<A, E, Door | Memory.Ports | Tokens | Scope.Scope>,
+  ports: Layer.Layer<Memory.Ports> = Memory.layer
 ) => {
   const log: Array<string> = []
   const loggers = [Logger.map(Logger.formatJson, (line) => void log.push(line))]
-  return Effect.scoped(test(log)).pipe(Effect.provide(DoorSupport.layer(Memory.layer, { loggers })))
+  return Effect.scoped(test(log)).pipe(Effect.provide(DoorSupport.layer(ports, { loggers })))
 }
 
 const page = Central.use((central) => central.page(MINE, START))
@@ -316,46 +317,57 @@ describe("the road to central", () => {
   )
 
   it.live("leaves a log that names nobody and gives nothing away", () =>
-    atDoor((log) =>
-      Effect.gen(function* () {
-        const door = yield* Door
-        const feeds = yield* Feeds
-        const device = yield* fill({ ...some, organisation: OrganisationId.make("Lycée/7") })
-        const lost = { kind: "delivery", id: EntityId.make("dl:lost") } as const
-        const body = `{"kind":"delivery","content":{"blob":"${"1".repeat(64)}"}}`
-        yield* feeds.append(OrganisationId.make("Lycée/7"), [Memory.offer(lost, body)])
-        const headers = yield* DoorSupport.bearer(device.id)
-        const broken = yield* door.knock({ path: `/api/v1/blobs/${"1".repeat(64)}`, headers })
-        assert.strictEqual(broken.json.code, "internal")
-        yield* door.knock({ path: "/api/v1/feeds/Lyc%C3%A9e%2F7?since=0&epoch=query", headers })
-        yield* door.knock({ path: "/secret-path?password=hush" })
-        yield* door.knock(DoorSupport.tokenForm({ client_id: "hush-id", client_secret: "hush" }))
-        yield* door.knock({
-          method: "POST",
-          path: "/api/v1/enrolments",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify({
-            request: { text: "hush", signatures: ["hush"] },
-            proof: { login: "hush", password: "hush" }
+    atDoor(
+      (log) =>
+        Effect.gen(function* () {
+          const door = yield* Door
+          const feeds = yield* Feeds
+          const device = yield* fill({ ...some, organisation: OrganisationId.make("Lycée/7") })
+          const lost = { kind: "delivery", id: EntityId.make("dl:lost") } as const
+          const body = `{"kind":"delivery","content":{"blob":"${"1".repeat(64)}"}}`
+          yield* feeds.append(OrganisationId.make("Lycée/7"), [Memory.offer(lost, body)])
+          const headers = yield* DoorSupport.bearer(device.id)
+          const broken = yield* door.knock({ path: `/api/v1/blobs/${"1".repeat(64)}`, headers })
+          assert.strictEqual(broken.json.code, "internal")
+          yield* door.knock({ path: "/api/v1/feeds/Lyc%C3%A9e%2F7?since=0&epoch=query", headers })
+          yield* door.knock({ path: "/secret-path?password=hush" })
+          yield* door.knock(DoorSupport.tokenForm({ client_id: "hush-id", client_secret: "hush" }))
+          yield* door.knock({
+            method: "POST",
+            path: "/api/v1/enrolments",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({
+              request: { text: "hush", signatures: ["hush"] },
+              proof: { login: "hush", password: "hush" }
+            })
           })
-        })
-        const text = log.join("\n")
-        const secrets = [
-          "hush",
-          "query",
-          "secret-path",
-          "Lyc",
-          "11111",
-          headers.authorization.slice(7)
-        ]
-        for (const secret of secrets) assert.notInclude(text, secret)
-        for (const word of ['"failed"', '"client":"dev_contract"', '"route":"none"'])
-          assert.include(text, word)
-        for (const line of log) assert.isObject(JSON.parse(line))
-      })
+          const text = log.join("\n")
+          const secrets = [
+            "hush",
+            "query",
+            "secret-path",
+            "Lyc",
+            "11111",
+            headers.authorization.slice(7)
+          ]
+          for (const secret of secrets) assert.notInclude(text, secret)
+          for (const word of ['"failed"', '"client":"dev_contract"', '"route":"none"'])
+            assert.include(text, word)
+          for (const line of log) assert.isObject(JSON.parse(line))
+        }),
+      brokenDisk
     )
   )
 })
+
+/** A failure whose message quotes data, as those of databases do. */
+const brokenDisk = Layer.effect(
+  Blobs,
+  Effect.map(Blobs, (blobs) => ({
+    ...blobs,
+    size: () => Effect.die(new Error("hush: cannot read the row of Anna"))
+  }))
+).pipe(Layer.provideMerge(Memory.layer))
 
 /** Waits until nobody listens on a port. */
 const closed = (port: number): Effect.Effect<void> =>

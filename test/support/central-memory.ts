@@ -177,7 +177,8 @@ const layerBlobs = Layer.sync(Blobs, () => {
     },
     write: (blob, _size, rest) =>
       Stream.runCollect(rest).pipe(
-        Effect.map((parts) => void blobs.set(blob, Buffer.concat(parts)))
+        Effect.map((parts) => blobs.set(blob, Buffer.concat(parts))),
+        Effect.asVoid
       ),
     sweep: () => Effect.succeed(0)
   })
