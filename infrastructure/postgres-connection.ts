@@ -61,7 +61,12 @@ export const lend = (client: Client): Lease => {
     executeValues: (text, parameters) => query(text, parameters, true, VALUES),
     executeValuesUnprepared: (text, parameters) => query(text, parameters, false, VALUES),
     executeStream: (text, parameters, transform) =>
-      stream((sql, bound) => rows(sql, bound, false, transform), () => open, text, parameters)
+      stream(
+        (sql, bound) => rows(sql, bound, false, transform),
+        () => open,
+        text,
+        parameters
+      )
   }
   return { connection, open: () => open && !lost() }
 }
@@ -161,7 +166,9 @@ const stream = (send: Send, inside: () => boolean, text: string, parameters: Par
   const transaction = Effect.suspend(() =>
     inside()
       ? Effect.void
-      : Effect.acquireRelease(send("BEGIN READ ONLY", []), () => Effect.ignore(send("ROLLBACK", [])))
+      : Effect.acquireRelease(send("BEGIN READ ONLY", []), () =>
+          Effect.ignore(send("ROLLBACK", []))
+        )
   )
   const cursor = Effect.acquireRelease(
     send(`DECLARE ${name} NO SCROLL CURSOR FOR ${text}`, parameters),

@@ -5,9 +5,10 @@
  * kernel, which a killed process cannot leave behind. The sidecar itself stays, and must not be
  * opened or deleted by anything else while it is held (closing any descriptor of it would free it).
  */
-import { Effect, Schema, type Scope } from "effect"
-import { DatabaseSync } from "node:sqlite"
+
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { Effect, Schema, type Scope } from "effect"
 
 /** Another process (or another part of this one) owns the directory. */
 export class DataDirectoryOwned extends Schema.TaggedError<DataDirectoryOwned>()(
@@ -66,5 +67,9 @@ const SQLITE_BUSY = 5
 
 const refusal = (file: string, cause: unknown): NotLocked => {
   const held = cause instanceof Error && "errcode" in cause && cause.errcode === SQLITE_BUSY
-  return new NotLocked({ file, held, detail: cause instanceof Error ? cause.message : String(cause) })
+  return new NotLocked({
+    file,
+    held,
+    detail: cause instanceof Error ? cause.message : String(cause)
+  })
 }

@@ -43,7 +43,8 @@ const reasonOf = (cause: unknown, fields: Fields): SqlError.SqlErrorReason => {
 }
 
 // SQLSTATEs of lost, refused and exhausted connections, then postgres.js's and Node's own codes
-const CONNECTION = /^(08...|57P0[1-5]|53300|CONNECT_TIMEOUT|CONNECTION_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT)/
+const CONNECTION =
+  /^(08...|57P0[1-5]|53300|CONNECT_TIMEOUT|CONNECTION_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT)/
 
 const stateOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : ""

@@ -12,11 +12,12 @@
  * Integers beyond 2^31 are bound as floats by sql.js: exact when stored in or compared with an
  * INTEGER column, but write CAST(? AS INTEGER) before dividing one.
  */
-import { Context, Effect, Layer, Schema, Semaphore } from "effect"
-import { Reactivity } from "effect/reactivity"
-import { SqlClient, SqlError, Statement } from "effect/sql"
+
 import fs from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
+import { Context, Effect, Layer, Schema, Semaphore } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { SqlClient, type SqlError, Statement } from "effect/sql"
 import { lock } from "./process-lock.ts"
 import * as Connection from "./sqlite-connection.ts"
 import { type Engine, type OpenEngine, toSqlError } from "./sqlite-engine.ts"

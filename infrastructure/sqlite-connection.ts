@@ -5,7 +5,7 @@
  * reopens the file after a failed sync.
  */
 import { Effect, Option, Stream } from "effect"
-import { type SqlConnection, type SqlError } from "effect/sql"
+import type { SqlConnection, SqlError } from "effect/sql"
 import { type Cell, type Engine, type Prepared, toCell, toSqlError } from "./sqlite-engine.ts"
 
 export interface Session {
@@ -106,7 +106,13 @@ const stream = (state: () => State, text: string, parameters: Parameters, transf
         prepared.free()
       })
   )
-  const batches = ({ prepared, rows }: { prepared: Prepared; rows: Iterator<ReadonlyArray<Cell>> }) =>
+  const batches = ({
+    prepared,
+    rows
+  }: {
+    prepared: Prepared
+    rows: Iterator<ReadonlyArray<Cell>>
+  }) =>
     Stream.paginate(undefined, () =>
       attempt(() => {
         const batch: Array<ReadonlyArray<Cell>> = []

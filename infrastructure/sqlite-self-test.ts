@@ -37,7 +37,8 @@ const write = async (file: string): Promise<void> => {
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
        INSERT INTO trial SELECT i, zeroblob(i) FROM n`
     )
-    if (disk.syncs === before) throw new Error("a commit did not reach the disk: nothing was synced")
+    if (disk.syncs === before)
+      throw new Error("a commit did not reach the disk: nothing was synced")
     database.run("PRAGMA synchronous = OFF")
     if (fs.statSync(`${file}-wal`).size === 0) throw new Error("a commit is not in its journal")
   } finally {

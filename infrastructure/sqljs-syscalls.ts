@@ -297,8 +297,7 @@ const replacements: Readonly<Record<string, Replacement>> = {
   fd_sync: onHandle(wasi, (disk, handle) => disk.sync(handle)),
   fd_seek: onHandle(wasi, (disk, handle, [, offset = 0, whence, answer = 0]) => {
     const size = () => fs.fstatSync(handle.fd).size
-    const start =
-      whence === WHENCE_SET ? 0 : whence === WHENCE_CURRENT ? handle.position : size()
+    const start = whence === WHENCE_SET ? 0 : whence === WHENCE_CURRENT ? handle.position : size()
     handle.position = start + offset
     disk.view.setBigInt64(answer, BigInt(handle.position), true)
     return 0

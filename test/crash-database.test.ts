@@ -4,15 +4,16 @@
  * node:sqlite, which shares no code with the file layer under test, then reads what is left; the
  * engine itself has to open it too, and its lock must not have outlived the process.
  */
-import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
-import { SqlClient } from "effect/sql"
+
 import { type ChildProcess, spawn } from "node:child_process"
 import fs from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { SqlClient } from "effect/sql"
 import * as Sqlite from "../infrastructure/sql-sqlite.ts"
 import { freshSqlite } from "./support/database.ts"
 

@@ -1,11 +1,12 @@
 /** The databases: one contract over sql.js files, node:sqlite and PostgreSQL, then what differs. */
+
+import { spawnSync } from "node:child_process"
+import fs from "node:fs"
+import { dirname } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, type Layer } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
-import { spawnSync } from "node:child_process"
-import fs from "node:fs"
-import { DatabaseSync } from "node:sqlite"
-import { dirname } from "node:path"
 import { isDiskFull } from "../infrastructure/sql-errors.ts"
 import * as Postgres from "../infrastructure/sql-postgres.ts"
 import * as Sqlite from "../infrastructure/sql-sqlite.ts"
@@ -191,8 +192,9 @@ for (const [name, open] of engines) {
         Effect.gen(function* () {
           const sql = yield* createNotes
           yield* sql`PRAGMA max_page_count = 40`
-          const grow = Effect.forEach(Array.from({ length: 50 }), () =>
-            sql`INSERT INTO notes (body) VALUES (${"x".repeat(9_000)})`
+          const grow = Effect.forEach(
+            Array.from({ length: 50 }),
+            () => sql`INSERT INTO notes (body) VALUES (${"x".repeat(9_000)})`
           )
           const full = yield* Effect.flip(sql.withTransaction(grow))
           assert.isTrue(SqlError.isSqlError(full) && isDiskFull(full))
@@ -269,7 +271,9 @@ describe("sql.js on files", () => {
     Effect.gen(function* () {
       assert.strictEqual(chooseBuild(new Uint8Array([1])), "sql-wasm-debug")
       const file = yield* freshSqlite()
-      const { database, disk, close } = yield* Effect.promise(() => openFile(file, "sql-wasm-debug"))
+      const { database, disk, close } = yield* Effect.promise(() =>
+        openFile(file, "sql-wasm-debug")
+      )
       database.run("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL")
       database.run("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
       assert.isAbove(disk.syncs, 0)
@@ -313,7 +317,9 @@ describe("PostgreSQL", () => {
             [...elements]
           )
         }
-        const large = yield* sql`SELECT * FROM unnest(${[9007199254740993n]}::bigint[])`.pipe(Effect.exit)
+        const large = yield* sql`SELECT * FROM unnest(${[9007199254740993n]}::bigint[])`.pipe(
+          Effect.exit
+        )
         assert.isTrue(Exit.isFailure(large), "an integer that would be rounded must fail")
       })
     )
@@ -388,7 +394,10 @@ describe("PostgreSQL", () => {
     onPostgres(
       Effect.gen(function* () {
         const sql = yield* createNotes
-        const pid = Effect.map(sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`, (rows) => rows[0])
+        const pid = Effect.map(
+          sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`,
+          (rows) => rows[0]
+        )
         const inner = yield* Effect.exit(
           sql.withTransaction(
             Effect.gen(function* () {

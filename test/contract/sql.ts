@@ -76,7 +76,13 @@ export const suite = (name: string, inDatabase: InDatabase) =>
 const values = (inDatabase: InDatabase) =>
   describe("values", () => {
     const EXTREMES: ReadonlyArray<Item> = [
-      { id: "a", version: Number.MAX_SAFE_INTEGER, active: true, body: "", bytes: new Uint8Array() },
+      {
+        id: "a",
+        version: Number.MAX_SAFE_INTEGER,
+        active: true,
+        body: "",
+        bytes: new Uint8Array()
+      },
       { id: "b", version: -Number.MAX_SAFE_INTEGER, active: false, body: `'"\\,{}`, bytes: null },
       { id: "c", version: 2 ** 31, active: null, body: "é😀\n\t", bytes: new Uint8Array(70_000) },
       { id: "d", version: null, active: true, body: null, bytes: Uint8Array.of(0, 92, 34, 255) },
@@ -301,7 +307,9 @@ const transactions = (inDatabase: InDatabase) =>
           yield* Effect.forEach(Array.from({ length: 20 }).keys(), add, {
             concurrency: "unbounded"
           })
-          assert.deepStrictEqual(yield* sql`SELECT version FROM items WHERE id = 'n'`.values, [[20]])
+          assert.deepStrictEqual(yield* sql`SELECT version FROM items WHERE id = 'n'`.values, [
+            [20]
+          ])
           assert.strictEqual((yield* ids(sql)).length, 21)
         })
       )

@@ -4,9 +4,10 @@
  * Each commit moves an amount between two accounts and writes a numbered row, so that half a commit
  * shows in the sum or in the numbers. `committed N` is printed after commit N was acknowledged.
  */
+
+import fs from "node:fs"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import fs from "node:fs"
 import { type Migrations, migrate } from "../../infrastructure/sql-migrate.ts"
 import * as Sqlite from "../../infrastructure/sql-sqlite.ts"
 
@@ -74,8 +75,5 @@ const refused = (error: Sqlite.DatabaseUnavailable) =>
     process.exitCode = 1
   })
 await Effect.runPromise(
-  program.pipe(
-    Effect.provide(Sqlite.layer(file)),
-    Effect.catchTag("DatabaseUnavailable", refused)
-  )
+  program.pipe(Effect.provide(Sqlite.layer(file)), Effect.catchTag("DatabaseUnavailable", refused))
 )

@@ -1,9 +1,10 @@
 /** Gives tests databases of their own, which go with the scope. */
-import { Effect, type Scope } from "effect"
+
+import { randomUUID } from "node:crypto"
 import fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { randomUUID } from "node:crypto"
+import { Effect, type Scope } from "effect"
 import postgres from "postgres"
 import { inject } from "vitest"
 
