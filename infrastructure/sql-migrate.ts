@@ -58,12 +58,14 @@ const NAME = /^\d{4}_[a-z0-9_]+$/
 const agree = (table: string, applied: ReadonlyArray<string>, names: ReadonlyArray<string>) => {
   const found = applied.at(-1) ?? "none"
   const known = names.at(-1) ?? "none"
-  if (found > known && known !== "none" && found !== "none") {
+  if (numberOf(found) > numberOf(known)) {
     return Effect.fail(new DatabaseTooNew({ table, found, known }))
   }
   return applied.join() === names.join()
     ? Effect.void
     : contradiction(`${table} lists ${applied.join()}, the program has ${names.join()}`)
 }
+
+const numberOf = (name: string): number => (name === "none" ? 0 : Number.parseInt(name, 10))
 
 const contradiction = (detail: string) => Effect.die(new Error(`migrations contradict: ${detail}`))

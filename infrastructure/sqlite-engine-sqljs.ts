@@ -2,8 +2,8 @@
 import type { Database, Statement } from "sql.js"
 import type { Cell, Engine, Prepared } from "./sqlite-engine.ts"
 import { refuseRest } from "./sqlite-engine.ts"
+import { REAL_PREFIX } from "./sqljs-disk.ts"
 import { type FileDatabase, openFile } from "./sqljs-files.ts"
-import { REAL_PREFIX } from "./sqljs-syscalls.ts"
 
 export const open = async (file: string): Promise<Engine> => {
   const opened = await openFile(file)

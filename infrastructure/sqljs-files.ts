@@ -11,7 +11,8 @@ import fs from "node:fs"
 import { createRequire } from "node:module"
 import { join } from "node:path"
 import type { Database, InitSqlJsStatic } from "sql.js"
-import { type Call, Disk, type Memory, replace } from "./sqljs-syscalls.ts"
+import { Disk, type Memory } from "./sqljs-disk.ts"
+import { type Call, replace } from "./sqljs-syscalls.ts"
 
 export interface FileDatabase {
   readonly database: Database
@@ -134,7 +135,8 @@ const load = (wanted: Build | undefined): Loaded => {
 let chosen: Loaded | undefined
 
 const instantiate = async (disk: Disk, build: Build | undefined) => {
-  const { glue, module, name } = build ? load(build) : (chosen ??= load(undefined))
+  chosen ??= load(undefined)
+  const { glue, module, name } = build === undefined ? chosen : load(build)
   // The glue keeps its first instance for ever, so each database evaluates it anew.
   delete require.cache[glue]
   const initSqlJs: InitSqlJsStatic = require(glue)
