@@ -287,7 +287,7 @@ const generate = Command.make(
         secret,
         tokenUrl: `${url}/oauth/token`
       })),
-      encode: (report) => Effect.succeed({ ...report }),
+      encode: ({ key, secret, tokenUrl }) => Effect.succeed({ key, secret, tokenUrl }),
       show: ({ key, secret, tokenUrl }) =>
         [
           `key       ${key}`,
