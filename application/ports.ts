@@ -270,6 +270,8 @@ export class Feeds extends Context.Service<
       organisation: OrganisationId,
       since: Cursor
     ) => Effect.Effect<FeedPage, FeedReset>
+    /** Makes every cursor void, and answers the new epoch. */
+    readonly newEpoch: Effect.Effect<string>
     readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets>
     /** The live entities of one bucket, without their bodies. */
     readonly bucket: (

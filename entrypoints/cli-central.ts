@@ -2,9 +2,11 @@
 import { DateTime, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
+import { KINDS } from "../domain/entity.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import * as Catalogue from "./catalogue-commands.ts"
 import * as Commands from "./central-commands.ts"
 import { type CentralInitReport, initCentral } from "./central-init.ts"
 import { serveCentral } from "./central-serve.ts"
@@ -14,6 +16,7 @@ import { dispatch } from "./dispatch.ts"
 import { readCentral } from "./settings.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
+import { askPassword } from "./terminal-prompt.ts"
 import { acquire, type CentralPorts, layerCentral } from "./wiring.ts"
 
 /** Runs a command of central here, or in the server that owns the data directory. */
@@ -211,11 +214,64 @@ const remove = Command.make(
   { ids: Argument.String("id").pipe(Argument.variadic({ min: 1 })) },
   ({ ids }) =>
     answerAtCentral(
-      Commands.removeEntities,
+      Catalogue.removeEntities,
       { ids: ids.map((id) => EntityId.make(id)) },
       ({ removed }) => `${removed} removed.`
     )
 ).pipe(Command.withDescription("Remove people, centers, deliveries or eligibilities by id"))
+
+const list = Command.make(
+  "list",
+  {
+    kind: Argument.Literals(
+      "kind",
+      KINDS.filter((kind) => kind !== "key-wrap")
+    ),
+    limit: Flag.Int("limit").pipe(Flag.withDefault(1_000))
+  },
+  (args) =>
+    answerAtCentral(Catalogue.listEntities, args, ({ more, records }) =>
+      [
+        table(
+          ["ID", "LABEL", "LOGIN", "ORGANISATION"],
+          records.map((one) => [one.id, one.label ?? "", one.login ?? "", one.organisation ?? ""])
+        ),
+        ...(more ? [`There are more: raise --limit ${args.limit}.`] : [])
+      ].join("\n")
+    )
+).pipe(Command.withDescription("List the records of one kind, with their ids"))
+
+const ltiConsumers = Command.make("lti-consumers").pipe(
+  Command.withDescription("Learning platforms that may launch deliveries"),
+  Command.withSubcommands([
+    Command.make(
+      "add",
+      {
+        organisation: Flag.String("organisation"),
+        label: Flag.String("label"),
+        key: Flag.String("key"),
+        secretFile: Flag.File("secret-file", { mustExist: true }).pipe(Flag.optional)
+      },
+      Effect.fnUntraced(function* ({ key, label, organisation, secretFile }) {
+        const secret = yield* askPassword({ message: `Secret of ${key}`, file: secretFile })
+        const args = { key, label, secret, organisation: OrganisationId.make(organisation) }
+        yield* answerAtCentral(
+          Catalogue.ltiConsumerAdd,
+          args,
+          ({ created, id }) => `${id} ${created ? "added" : "changed"}.`
+        )
+      })
+    ).pipe(Command.withDescription("Add a platform, or change the one with this key"))
+  ])
+)
+
+const restored = Command.make("restored", {}, () =>
+  answerAtCentral(
+    Catalogue.restored,
+    {},
+    () => "Central begins anew: each device fetches everything at its next synchronisation."
+  )
+).pipe(Command.withDescription("Say that central's database was restored from a backup"))
 
 const showClients = (report: {
   readonly clients: ReadonlyArray<{
@@ -319,9 +375,12 @@ export const centralTree = Command.make("central").pipe(
       Command.withSubcommands([importUsers, importTestCenters, importEligibilities])
     ),
     publish,
+    list,
     remove,
+    ltiConsumers,
     devices,
-    credentials
+    credentials,
+    restored
   ])
 )
 

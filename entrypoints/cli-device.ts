@@ -101,6 +101,26 @@ const enrol = Command.make(
   })
 ).pipe(Command.withDescription("Make this device a member of a sync manager's organisation"))
 
+const trust = Command.make(
+  "trust",
+  {
+    fingerprint: Flag.String("fingerprint").pipe(
+      Flag.withDescription("The new fingerprint, as the office told you on another way")
+    )
+  },
+  Effect.fnUntraced(function* ({ fingerprint }) {
+    const { data } = yield* shared
+    yield* answer({
+      run: Effect.gen(function* () {
+        const trusted = yield* settleTrust(data, Option.some(fingerprint))
+        return { fingerprint: trusted ?? "" }
+      }),
+      encode: (report) => Effect.succeed({ ...report }),
+      show: (report) => `From now on this device trusts ${report.fingerprint}.`
+    })
+  })
+).pipe(Command.withDescription("Trust central's new certificate, after the office confirmed it"))
+
 const NO_PROOF = { login: null, password: null, key: null, secret: null }
 
 const proofOf = Effect.fnUntraced(function* (
@@ -197,7 +217,7 @@ const serve = Command.make(
 
 export const deviceTree = Command.make("device").pipe(
   Command.withDescription("The offline device in a school"),
-  Command.withSubcommands([init, enrol, open, serve])
+  Command.withSubcommands([init, enrol, trust, open, serve])
 )
 
 export const syncTree = Command.make(

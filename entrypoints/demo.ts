@@ -63,7 +63,9 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
     yield* HttpServer.HttpServer
     yield* fillCatalogue(directory, say)
 
-    say("\n2. Each school sets up a device. A sync manager logs in once; the device gets a certificate.")
+    say(
+      "\n2. Each school sets up a device. A sync manager logs in once; the device gets a certificate."
+    )
     for (const school of SCHOOLS) yield* setUpDevice(directory, school, url, made.certificate, say)
 
     say("\n3. First synchronisation over HTTPS: each device receives what its organisation needs.")
@@ -76,7 +78,9 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
     const readable = namesOnDisk(directory)
     say(`   Names and logins found by searching the devices' files: ${readable}.`)
 
-    say("\n5. A change at central: a test-taker leaves, another joins, one test gets a new version.")
+    say(
+      "\n5. A change at central: a test-taker leaves, another joins, one test gets a new version."
+    )
     yield* change(directory, say)
 
     say("\n6. Second synchronisation: only the difference travels.")
@@ -281,7 +285,9 @@ const logIn = Effect.fnUntraced(function* (directory: string, say: (text: string
   say(`   Somebody else guesses her password: ${wrong.why}`)
   const proctor = yield* attempt("hugo.perrin", passwordOf(directory, "hugo.perrin"))
   const people = proctor.organisations.flatMap(({ roster }) => roster.flatMap((one) => one.people))
-  say(`   The proctor Hugo Perrin logs in and reads the roster of his center: ${people.length} people`)
+  say(
+    `   The proctor Hugo Perrin logs in and reads the roster of his center: ${people.length} people`
+  )
 })
 
 /** Searches every file of the devices for logins and family names of the catalogue. */
@@ -340,7 +346,10 @@ export const showDemo = (report: typeof DemoReport.Type): string => {
     reports.reduce(
       (all, one) =>
         all +
-        Object.values(one.counts).reduce((n, kind) => n + kind.created + kind.updated + kind.deleted, 0),
+        Object.values(one.counts).reduce(
+          (n, kind) => n + kind.created + kind.updated + kind.deleted,
+          0
+        ),
       0
     )
   return (
