@@ -1,6 +1,6 @@
 /** Throws dice that fall alike for the same seed, and keeps a clock that only tests move. */
 import { createHash } from "node:crypto"
-import { Clock, Effect } from "effect"
+import { type Clock, Effect } from "effect"
 
 /** A stream of numbers that follows from its seed alone. */
 export interface Dice {

@@ -99,10 +99,7 @@ export const assertSound = (rows: ReadonlyArray<HeldRow>, sha256: (text: string)
 }
 
 /** Invariant 4: what an unsettled execution needs is on the device. */
-export const assertKept = (
-  rows: ReadonlyArray<HeldRow>,
-  unsettled: ReadonlyArray<Execution>
-) => {
+export const assertKept = (rows: ReadonlyArray<HeldRow>, unsettled: ReadonlyArray<Execution>) => {
   const here = new Set(rows.map((row) => `${row.organisation} ${keyText(row)}`))
   for (const execution of unsettled) {
     for (const key of needs(execution)) {

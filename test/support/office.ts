@@ -5,7 +5,7 @@
 import fs from "node:fs"
 import path from "node:path"
 import { Effect, Option, Redacted, Stream } from "effect"
-import { type EnrolmentProof, certify } from "../../application/certify.ts"
+import { certify, type EnrolmentProof } from "../../application/certify.ts"
 import type { ImportJob } from "../../application/import.ts"
 import { importCenters } from "../../application/import-centers.ts"
 import { importEligibilities } from "../../application/import-eligibilities.ts"
@@ -16,9 +16,9 @@ import type { PersonKind } from "../../domain/entity.ts"
 import { OrganisationId } from "../../domain/id.ts"
 import { centerName, deliveryName, eligibilityName, personName } from "../../domain/record.ts"
 import type { EligibilityRow, TestCenterRow, UserRow } from "../../domain/roster.ts"
+import type { Line } from "./carrier.ts"
 import { item, minimal } from "./qti-files.ts"
 import { rawZip } from "./raw-zip.ts"
-import type { Line } from "./carrier.ts"
 import type { CentralSite, DeviceSite } from "./site.ts"
 
 /** A user as a roster has them; the label is made of the login where none is given. */
@@ -151,4 +151,3 @@ export const idOfEligibility = (organisation: string, label: string, delivery: s
   Effect.flatMap(idOfCenter(organisation, label), (testCenter) =>
     idOf(eligibilityName(testCenter, deliveryId(delivery)))
   )
-

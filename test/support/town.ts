@@ -36,9 +36,7 @@ export const town = Effect.gen(function* () {
       TAKERS.map((login) => ({ login }))
     )
   )
-  yield* office(
-    Office.center(ORGANISATION, HALL, { administrators: ["adam"], proctors: ["pia"] })
-  )
+  yield* office(Office.center(ORGANISATION, HALL, { administrators: ["adam"], proctors: ["pia"] }))
   yield* office(published("math", "one and one"))
   yield* office(Office.eligible(HALL, "math", TAKERS))
 
@@ -85,13 +83,16 @@ export const offered = Effect.map(Observe.offerRows, (rows) =>
 
 /** An execution of a delivery by a test-taker at the hall, as the device's own rows describe it. */
 export const execution = Effect.fnUntraced(function* (
-  ids: { readonly delivery: EntityId; readonly testTaker: EntityId; readonly eligibility: EntityId },
+  ids: {
+    readonly delivery: EntityId
+    readonly testTaker: EntityId
+    readonly eligibility: EntityId
+  },
   state: Execution["state"]
 ) {
   const holdings = yield* Holdings
-  const [delivery, eligibility] = yield* Effect.forEach(
-    [ids.delivery, ids.eligibility],
-    (id) => Effect.map(holdings.byIds(ORGANISATION, [id]), ([entity]) => entity)
+  const [delivery, eligibility] = yield* Effect.forEach([ids.delivery, ids.eligibility], (id) =>
+    Effect.map(holdings.byIds(ORGANISATION, [id]), ([entity]) => entity)
   )
   if (delivery?.kind !== "delivery" || eligibility?.kind !== "eligibility") {
     return yield* Effect.die(new Error("nothing to sit"))
@@ -123,6 +124,4 @@ export const moved = (sitting: Execution, state: Execution["state"]) =>
 export const instead =
   (change: (central: Central["Service"]) => Central["Service"]) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Central, (central) =>
-      Effect.provideService(effect, Central, change(central))
-    )
+    Effect.flatMap(Central, (central) => Effect.provideService(effect, Central, change(central)))
