@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { Atomic, Blobs, Executions, Holdings } from "../application/ports.ts"
 import { remove } from "../application/remove.ts"
 import { keyText } from "../domain/entity.ts"
@@ -134,23 +134,20 @@ describe("what a session or an unacknowledged result needs", () => {
           })
         )
       })
+      const deciding = yield* Deferred.make<void>()
+      const began = yield* Effect.forkChild(Effect.andThen(Deferred.await(deciding), on(begin)))
       const executions = yield* on(Executions)
-      const began: Array<Fiber.Fiber<void>> = []
       yield* Town.pulled().pipe(
         Effect.provideService(Executions, {
           ...executions,
           // Long enough to begin, if anything but the pull's own transaction lets it.
           unsettled: Effect.tap(executions.unsettled, () =>
-            Effect.forkDetach(on(begin)).pipe(
-              Effect.map((fiber) => began.push(fiber)),
-              Effect.andThen(Effect.sleep("30 millis"))
-            )
+            Effect.andThen(Deferred.succeed(deciding, undefined), Effect.sleep("30 millis"))
           )
         }),
         on
       )
-      yield* Effect.forEach(began, Fiber.join)
-      assert.isAbove(began.length, 0)
+      yield* Fiber.join(began)
       yield* on(keptHere)
     })
   )
