@@ -55,6 +55,17 @@ export const executions = Effect.map(
   (rows) => rows.map(({ body }) => body)
 )
 
+const CursorRow = Schema.Struct({
+  organisation: OrganisationId,
+  version: Schema.Int,
+  staged_version: Schema.Int
+})
+/** Where a device stands in its feeds. */
+export const cursorRows = read(
+  CursorRow,
+  "SELECT organisation, version, staged_version FROM cursors ORDER BY organisation"
+)
+
 const Line = Schema.Record(Schema.String, Schema.Unknown)
 /** What SQLite says about its own file; nothing is fine. */
 export const integrity = Effect.map(read(Line, "PRAGMA integrity_check"), (rows) =>
