@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { type Rules, type Run, simulate } from "./world.ts"
-import { DEVICES, quiet, watch } from "./world-device.ts"
+import { DEVICES, firstSync, quiet, watch } from "./world-device.ts"
 import { build, OFFICE } from "./world-office.ts"
 import { assertOffice } from "./world-rules.ts"
 
@@ -13,7 +13,11 @@ export const STEPS = 40
 
 const RULES: Rules = {
   build: (world, dice) =>
-    build(world, dice).pipe(Effect.andThen(watch(world)), Effect.andThen(assertOffice(world))),
+    build(world, dice).pipe(
+      Effect.andThen(watch(world)),
+      Effect.andThen(assertOffice(world)),
+      Effect.andThen(dice.chance(2, 3) ? firstSync(world, dice) : Effect.void)
+    ),
   commands: [
     ...OFFICE.map(([weight, name, step]): Rules["commands"][number] => [
       weight,

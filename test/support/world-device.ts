@@ -64,16 +64,17 @@ const sit = on(
 
 const put = (execution: Execution) => Effect.flatMap(Executions, (found) => found.put(execution))
 
-const advance = (from: Execution["state"], to: Execution["state"]) =>
-  on(
-    Effect.fnUntraced(function* (_world, { site }, dice) {
-      const all = (yield* site.run(executions)).filter(({ state }) => state === from)
-      const chosen = dice.pick(all)
-      if (chosen === undefined) return "none"
-      yield* site.run(put({ ...chosen, state: to }))
-      return chosen.id
-    })
-  )
+/** A session ends, or its result is acknowledged. */
+const advance = on(
+  Effect.fnUntraced(function* (_world, { site }, dice) {
+    const all = yield* site.run(executions)
+    const chosen = dice.pick(all.filter(({ state }) => state !== "settled"))
+    if (chosen === undefined) return "none"
+    const state = chosen.state === "running" ? "pending" : "settled"
+    yield* site.run(put({ ...chosen, state }))
+    return `${chosen.id} ${state}`
+  })
+)
 
 const TROUBLES: ReadonlyArray<Trouble["what"]> = [
   "question lost",
@@ -132,6 +133,17 @@ const wordsOf = <E>(exit: Exit.Exit<Synced, E>): string => {
   return `${outcome} (${each.join()}) ${contents.fetched} of ${contents.wanted}`
 }
 
+/** Lets every device synchronise once. */
+export const firstSync: Rules["build"] = (world, dice) =>
+  Effect.forEach(
+    world.machines,
+    (machine) => {
+      prepare(world, machine, dice, undefined)
+      return synchronise(world, machine, optionsBy(dice))
+    },
+    { discard: true }
+  )
+
 const plainSync = on((world, machine, dice) =>
   Effect.suspend(() => {
     prepare(world, machine, dice, undefined)
@@ -185,23 +197,20 @@ const brokenSync = (kill: boolean) =>
     })
   )
 
-const backUp = on((world, machine) =>
+const backUp = (world: World, machine: Machine) =>
   Effect.sync(() => {
-    const folder = path.join(
-      world.root,
-      `${machine.name}-copy${machine.copies.length}${machine.drifted ? "-drifted" : ""}`
-    )
-    machine.site.copyTo(folder)
-    machine.copies.push(folder)
-    return `copy ${machine.copies.length}`
+    const { copies, drifted, name, site } = machine
+    const folder = path.join(world.root, `${name}-copy${copies.length}${drifted ? "-drifted" : ""}`)
+    site.copyTo(folder)
+    copies.push(folder)
+    return `copy ${copies.length}`
   })
-)
 
 /** The database goes back to an older state; the contents beside it stay as they are. */
 const restore = on(
-  Effect.fnUntraced(function* (_world, machine, dice) {
+  Effect.fnUntraced(function* (world, machine, dice) {
     const folder = dice.pick(machine.copies)
-    if (folder === undefined) return "no copy"
+    if (folder === undefined) return yield* backUp(world, machine)
     yield* machine.site.reopen(machine.site.restoreFrom(folder))
     machine.drifted = folder.endsWith("-drifted")
     return path.basename(folder)
@@ -279,15 +288,14 @@ const turnClock: Step = (world, dice) =>
 
 export const DEVICES: Rules["commands"] = [
   [6, "sit", sit],
-  [3, "finish", advance("running", "pending")],
-  [3, "settle", advance("pending", "settled")],
+  [6, "advance", advance],
   [14, "sync", plainSync],
   [14, "troubled sync", troubledSync],
   [4, "limited sync", limitedSync],
   [2, "dry sync", drySync],
   [5, "cancelled sync", brokenSync(false)],
   [5, "killed sync", brokenSync(true)],
-  [2, "back up device", backUp],
+  [2, "back up device", on(backUp)],
   [2, "restore device", restore],
   [3, "drift", drift],
   [1, "join", join],

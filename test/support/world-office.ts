@@ -13,7 +13,7 @@ import type { Dice } from "./dice.ts"
 import { allRecords } from "./observe-central.ts"
 import * as Office from "./office.ts"
 import { beginNewLife } from "./site.ts"
-import { enrol, type Rules, type Step, type World } from "./world.ts"
+import { enrol, type Rules, type Step, secretWord, type World } from "./world.ts"
 
 const STAFF = ["administrator", "proctor"] as const
 const LABELS = ["Main hall", "Annexe", "Gym"]
@@ -40,8 +40,8 @@ export const build: Rules["build"] = Effect.fnUntraced(function* (world, dice) {
   }
 })
 
-export const managerOf = (at: number) => `zqm${at}manager`
-const loginOf = (world: World) => `zql${world.next()}login`
+export const managerOf = (at: number) => secretWord(at, "manager")
+const loginOf = (world: World) => secretWord(world.next(), "login")
 
 /** Imports people who are new, and remembers what opens their keys. */
 const hire = Effect.fnUntraced(function* (
@@ -63,15 +63,13 @@ const enter = Effect.fnUntraced(function* (
   somebodies: ReadonlyArray<Office.Somebody>
 ) {
   const { applied } = yield* world.central.run(Office.people(kind, somebodies))
-  for (const { label, login, password } of somebodies) {
+  for (const { login, password } of somebodies) {
     const record = (yield* people(world)).find((person) => person.login === login)
     if (record === undefined) continue
     world.logins.set(record.id, login)
-    const chosen = password ?? Office.passwordOf(login)
     if (!world.passwords.has(record.wrap.recipient)) {
-      world.passwords.set(record.wrap.recipient, chosen)
+      world.passwords.set(record.wrap.recipient, password ?? Office.passwordOf(login))
     }
-    for (const word of [login, label ?? Office.labelOf(login), chosen]) world.secrets.add(word)
   }
   return applied
 })
@@ -120,8 +118,7 @@ const seat = Effect.fnUntraced(function* (world: World, dice: Dice) {
 })
 
 const print = (world: World, id: string, label?: string) => {
-  const text = `zqt${world.next()}question`
-  world.secrets.add(text)
+  const text = secretWord(world.next(), "question")
   return world.central.run(Office.publishText(world.root, id, text, label))
 }
 
@@ -129,7 +126,7 @@ const relabel: Step = Effect.fnUntraced(function* (world, dice) {
   const person = dice.pick(yield* people(world))
   if (person === undefined) return "nobody"
   const { login, organisation } = person
-  const label = `Called zq${world.next()}`
+  const label = secretWord(world.next(), "person")
   const more = organisation === undefined ? {} : { organisation }
   return `${login} ${yield* enter(world, person.kind, [{ login, label, ...more }])}`
 })
@@ -139,7 +136,7 @@ const rekey: Step = Effect.fnUntraced(function* (world, dice) {
   const person = dice.pick(known)
   if (person === undefined) return "nobody"
   const { label, login } = person
-  const password = `zqp${world.next()} password`
+  const password = secretWord(world.next(), "password")
   return `${login} ${yield* enter(world, person.kind, [{ login, label, password }])}`
 })
 
@@ -189,8 +186,7 @@ const withdraw: Step = Effect.fnUntraced(function* (world, dice) {
 const launch: Step = Effect.fnUntraced(function* (world, dice) {
   const organisation = dice.pick(world.organisations)
   if (organisation === undefined) return "nowhere"
-  const word = `zqs${world.next()}secret`
-  world.secrets.add(word)
+  const word = secretWord(world.next(), "secret")
   const put = Effect.gen(function* () {
     const atomic = yield* Atomic
     const catalogue = yield* Catalogue
@@ -223,7 +219,7 @@ const backUp: Step = (world) =>
 
 const restore: Step = Effect.fnUntraced(function* (world, dice) {
   const folder = dice.pick(world.copies)
-  if (folder === undefined) return "no copy"
+  if (folder === undefined) return yield* backUp(world, dice)
   yield* world.central.reopen(world.central.restoreFrom(folder))
   yield* world.central.run(beginNewLife(`life ${world.next()}`))
   return path.basename(folder)

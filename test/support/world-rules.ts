@@ -9,7 +9,7 @@ import type { OrganisationId } from "../../domain/id.ts"
 import { recipientOf } from "../../infrastructure/age-file.ts"
 import * as Observe from "./observe.ts"
 import { assertCentral } from "./observe-central.ts"
-import type { Machine, World } from "./world.ts"
+import { type Machine, SECRET, type World } from "./world.ts"
 
 /** Remembers what central offers now. */
 export const seen = (world: World, offers: ReadonlyArray<Observe.OfferRow>) => {
@@ -31,7 +31,7 @@ export const assertMachine = Effect.fnUntraced(function* (world: World, machine:
     sittings.filter(({ state }) => state !== "settled")
   )
   assert.deepEqual(yield* site.run(Observe.integrity), [])
-  Observe.assertUnreadable(site.directory, [...world.secrets])
+  Observe.assertUnreadable(site.directory, SECRET)
   if (machine.drifted) return
   const { sha256 } = yield* site.run(Hashing)
   Observe.assertSound(rows, sha256)

@@ -21,6 +21,16 @@ import { type CentralSite, type DeviceSite, openCentral, openDevice, scratch } f
 /** 2027, so that nothing is before 1970 after the clock was turned back. */
 const START_MILLIS = 1_800_000_000_000
 
+/** What logins, names, passwords and questions look like: never readable on a device. */
+export const SECRET = /zq\d+(?:login|manager|question|secret|person|password)/
+
+/** A word that counts as a secret. */
+export const secretWord = (number: number, what: string): string => {
+  const word = `zq${number}${what}`
+  if (!SECRET.test(word)) throw new Error(`${word} is not looked for`)
+  return word
+}
+
 /** A device, and what was seen of it. */
 export interface Machine {
   readonly name: string
@@ -48,8 +58,6 @@ export interface World {
   readonly logins: Map<EntityId, string>
   /** Everything that central ever offered: `organisation key digest`. */
   readonly offered: Set<string>
-  /** Words that must not be readable on a device. */
-  readonly secrets: Set<string>
   readonly copies: Array<string>
   /** Grows with everything that wants a name of its own. */
   next: () => number
@@ -152,7 +160,6 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
     passwords: new Map(),
     logins: new Map(),
     offered: new Set(),
-    secrets: new Set(),
     copies: [],
     next
   }
