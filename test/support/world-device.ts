@@ -12,7 +12,7 @@ import { type Dice, dice as newDice } from "./dice.ts"
 import { entityOf, executions, heldRows, offerRows, tamper } from "./observe.ts"
 import { enrol, type Machine, type Rules, type Step, type World } from "./world.ts"
 import { EDITS, managerOf, unblockAll } from "./world-office.ts"
-import { afterSync, assertMachine, seen } from "./world-rules.ts"
+import { afterSync, assertCommitted, assertMachine, seen } from "./world-rules.ts"
 
 const on =
   (act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>): Step =>
@@ -93,8 +93,8 @@ const prepare = (
   what: Trouble["what"] | undefined
 ) => {
   line.calls = 0
-  line.pageChanges = dice.pick([1, 2, 5, 20, Number.POSITIVE_INFINITY]) ?? 1
-  line.trouble = what === undefined ? undefined : { what, at: 1 + dice.below(12) }
+  line.pageChanges = dice.pick([4, 9, 30, Number.POSITIVE_INFINITY]) ?? 1
+  line.trouble = what === undefined ? undefined : { what, at: 1 + dice.below(9) }
   line.silent = Deferred.makeUnsafe()
   const later = newDice(world.seed, "edit", world.next())
   const [, , edit] = dice.pick(EDITS) ?? EDITS[0] ?? []
@@ -319,7 +319,7 @@ export const watch = (world: World) =>
               )
             )
           })
-        machine.line.onCall = Effect.asVoid(Effect.suspend(() => assertMachine(world, machine)))
+        machine.line.onCall = assertCommitted(machine)
       }),
     { discard: true }
   )

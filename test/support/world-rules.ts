@@ -21,21 +21,27 @@ export const assertOffice = Effect.fnUntraced(function* (world: World) {
   seen(world, yield* world.central.run(assertCentral(world.organisations)))
 })
 
-/** A device, at any moment at which nobody writes on it. */
+/** A device, between any two commits: whatever is held names only what is held. */
+export const assertCommitted = Effect.fnUntraced(function* ({ drifted, site }: Machine) {
+  const rows = yield* site.run(Observe.heldRows)
+  Observe.assertKept(rows, yield* site.run(unsettled))
+  if (!drifted) Observe.assertResolves(rows)
+})
+
+const unsettled = Effect.map(Observe.executions, (all) =>
+  all.filter(({ state }) => state !== "settled")
+)
+
+/** A device after each step, and its files. */
 export const assertMachine = Effect.fnUntraced(function* (world: World, machine: Machine) {
   const { site } = machine
+  yield* assertCommitted(machine)
   const rows = yield* site.run(Observe.heldRows)
-  const sittings = yield* site.run(Observe.executions)
-  Observe.assertKept(
-    rows,
-    sittings.filter(({ state }) => state !== "settled")
-  )
   assert.deepEqual(yield* site.run(Observe.integrity), [])
   Observe.assertUnreadable(site.directory, SECRET)
   if (machine.drifted) return
   const { sha256 } = yield* site.run(Hashing)
   Observe.assertSound(rows, sha256)
-  Observe.assertResolves(rows)
   for (const row of rows) {
     const said = `${row.organisation} ${keyText(row)} ${row.digest}`
     assert.ok(world.offered.has(said), `nobody offered ${said}`)
@@ -148,8 +154,8 @@ const assertContents = Effect.fnUntraced(function* (
   rows: ReadonlyArray<Observe.HeldRow>
 ) {
   const blobs = yield* site.run(Blobs)
-  const unsettled = (yield* site.run(Observe.executions)).filter(({ state }) => state !== "settled")
-  for (const { blob } of unsettled) assert.ok(yield* blobs.has(blob), "a session's content is gone")
+  for (const { blob } of yield* site.run(unsettled))
+    assert.ok(yield* blobs.has(blob), "a session's content is gone")
   for (const row of rows) {
     const entity = Observe.entityOf(row)
     if (entity.kind !== "delivery") continue
@@ -159,7 +165,7 @@ const assertContents = Effect.fnUntraced(function* (
 })
 
 /** Wraps tried after a synchronisation: each costs a derivation. */
-const WRAPS_TRIED = 4
+const WRAPS_TRIED = 2
 
 /** Each wrap opens with its reader's key, says what it is, and holds the key that is in force. */
 const assertOpen = Effect.fnUntraced(function* (

@@ -7,7 +7,6 @@
  * Every step throws its own dice, so that a schedule keeps its meaning when steps are left out of it.
  */
 import { createHash } from "node:crypto"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import { Cause, Clock, Effect, Exit, Random } from "effect"
 import type { EntityId } from "../../domain/id.ts"
@@ -16,7 +15,14 @@ import { carry, type Line, openLine } from "./carrier.ts"
 import { type Dice, dice, type HandClock, handClock } from "./dice.ts"
 import * as Observe from "./observe.ts"
 import * as Office from "./office.ts"
-import { type CentralSite, type DeviceSite, openCentral, openDevice, scratch } from "./site.ts"
+import {
+  type CentralSite,
+  type DeviceSite,
+  fastFolder,
+  openCentral,
+  openDevice,
+  scratch
+} from "./site.ts"
 
 /** 2027, so that nothing is before 1970 after the clock was turned back. */
 const START_MILLIS = 1_800_000_000_000
@@ -132,7 +138,7 @@ const ORGANISATIONS = ["0123", "123", "1e3 é"].map((id) => OrganisationId.make(
 
 const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
   const thrown = dice(seed, "world")
-  const root = yield* scratch(tmpdir())
+  const root = yield* scratch(fastFolder())
   let counter = 0
   const next = () => ++counter
   const central = yield* openCentral(path.join(root, "central"), () => nameOf(dice(seed, next())))
