@@ -112,6 +112,8 @@ export const assertResolves = (rows: ReadonlyArray<HeldRow>) => {
 export const assertSound = (rows: ReadonlyArray<HeldRow>, sha256: (text: string) => string) => {
   for (const row of rows) {
     assert.equal(sha256(row.body), row.digest, `${row.id} is not what its digest says`)
+    // What is kept back is not summed; its sums are written anew when it is offered again.
+    if (row.held === 1) continue
     assert.deepEqual({ a: row.a, b: row.b }, marks(row.digest), `${row.id} has wrong marks`)
     assert.equal(row.bucket, bucketOf(row.id), `${row.id} is in the wrong bucket`)
   }
