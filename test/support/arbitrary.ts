@@ -44,13 +44,16 @@ const organisations = some(ORGANISATIONS).map((ids) =>
   )
 )
 
+/** Logins are the same whatever their case, ids are not. */
+const loginOf = (id: EntityId) => Buffer.from(id).toString("hex")
+
 const people = fc
   .tuple(some(STAFF), some(TAKERS), fc.constantFrom(...ORGANISATIONS))
   .map(([staff, takers, organisation]): ReadonlyArray<CatalogueRecord> => {
     const person = { label: "l", interfaceLanguage: "en", wrap: WRAP }
     return [
-      ...staff.map((id) => ({ ...person, kind: "proctor" as const, id, login: id })),
-      ...takers.map((id) => ({ ...person, kind: "test-taker" as const, id, login: id })),
+      ...staff.map((id) => ({ ...person, kind: "proctor" as const, id, login: loginOf(id) })),
+      ...takers.map((id) => ({ ...person, kind: "test-taker" as const, id, login: loginOf(id) })),
       {
         ...person,
         kind: "sync-manager",

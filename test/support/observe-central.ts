@@ -137,14 +137,13 @@ export const assertGraph = Effect.fnUntraced(function* (
 
 /** The organisations in all of the catalogue that reach any of these ids, by the pure scope. */
 export const reaching = (all: ReadonlyArray<CatalogueRecord>, ids: ReadonlyArray<EntityId>) => {
-  const { links, records } = graphOf(all)
+  const { links } = graphOf(all)
   const nodes = new Set([
     ...links.flatMap(({ from }) => organisationOfNode(from) ?? []),
     ...all.flatMap(({ id }) => organisationOfNode(id) ?? [])
   ])
-  const known = ids.filter((id) => records.has(id))
   return [...nodes].filter((organisation) => {
     const reached = scope(links, organisation)
-    return known.some((id) => reached.has(id))
+    return ids.some((id) => reached.has(id))
   })
 }
