@@ -1,4 +1,9 @@
-/** The command tree of central: what an operator types, and what is shown for it. */
+/**
+ * The command tree of central: what an operator types, and what is shown for it.
+ *
+ * What a command does is loaded when it runs: asking for help or for another command's work must not
+ * cost the time it takes to load a server.
+ */
 import { DateTime, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
@@ -6,26 +11,36 @@ import { KINDS } from "../domain/entity.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
-import * as Catalogue from "./catalogue-commands.ts"
-import * as Commands from "./central-commands.ts"
-import { type CentralInitReport, initCentral } from "./central-init.ts"
-import { serveCentral } from "./central-serve.ts"
+import type * as CatalogueCommands from "./catalogue-commands.ts"
+import type * as CentralCommands from "./central-commands.ts"
+import type { CentralInitReport } from "./central-init.ts"
 import { answer, shared } from "./cli-run.ts"
 import type { Command as Definition } from "./command.ts"
-import { dispatch } from "./dispatch.ts"
 import { readCentral } from "./settings.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
 import { askPassword } from "./terminal-prompt.ts"
-import { acquire, type CentralPorts, layerCentral } from "./wiring.ts"
+import type { CentralPorts } from "./wiring.ts"
+
+/** Finds a command among those that are loaded when one of them runs. */
+type Pick<Args, Report, R> = (
+  commands: typeof CentralCommands,
+  catalogue: typeof CatalogueCommands
+) => Definition<Args, Report, R>
+
+const loadCommands = Effect.promise(() =>
+  Promise.all([import("./central-commands.ts"), import("./catalogue-commands.ts")])
+)
 
 /** Runs a command of central here, or in the server that owns the data directory. */
-export const atCentral = Effect.fnUntraced(function* <Args, Report>(
+const atCentral = Effect.fnUntraced(function* <Args, Report>(
   command: Definition<Args, Report, CentralPorts>,
   args: Args
 ) {
   const { data: directory } = yield* shared
   const settings = yield* readCentral(directory)
+  const { acquire, layerCentral } = yield* Effect.promise(() => import("./wiring.ts"))
+  const { dispatch } = yield* Effect.promise(() => import("./dispatch.ts"))
   return yield* dispatch({
     directory,
     version: PROGRAM_VERSION,
@@ -36,11 +51,14 @@ export const atCentral = Effect.fnUntraced(function* <Args, Report>(
   })
 })
 
-const answerAtCentral = <Args, Report, R extends CentralPorts>(
-  command: Definition<Args, Report, R>,
+const answerAtCentral = Effect.fnUntraced(function* <Args, Report, R extends CentralPorts>(
+  pick: Pick<Args, Report, R>,
   args: Args,
   show: (report: Report) => string
-) => answer({ run: atCentral(command, args), encode: command.encodeReport, show })
+) {
+  const command = pick(...(yield* loadCommands))
+  yield* answer({ run: atCentral(command, args), encode: command.encodeReport, show })
+})
 
 const init = Command.make(
   "init",
@@ -60,6 +78,7 @@ const init = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
+    const { initCentral } = yield* Effect.promise(() => import("./central-init.ts"))
     yield* answer({
       run: initCentral({ directory, ...flags }),
       encode: encodeInit,
@@ -93,6 +112,7 @@ const serve = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
+    const { serveCentral } = yield* Effect.promise(() => import("./central-serve.ts"))
     yield* serveCentral({ directory, ...flags })
   })
 ).pipe(Command.withDescription("Serve devices over HTTPS until interrupted"))
@@ -132,7 +152,7 @@ const importUsers = Command.make(
   },
   ({ dryRun, passwordsOut, ...rest }) =>
     answerAtCentral(
-      Commands.importUsers,
+      (commands) => commands.importUsers,
       { ...rest, dryRun, passwordsOut: Option.getOrNull(Option.map(passwordsOut, absolute)) },
       showImport(dryRun)
     )
@@ -142,11 +162,11 @@ const absolute = (name: string): string =>
   name.startsWith("/") ? name : `${process.cwd()}/${name}`
 
 const importTestCenters = Command.make("test-centers", importFlags, (args) =>
-  answerAtCentral(Commands.importTestCenters, args, showImport(args.dryRun))
+  answerAtCentral((commands) => commands.importTestCenters, args, showImport(args.dryRun))
 ).pipe(Command.withDescription("Import test centers by TAO's CSV columns"))
 
 const importEligibilities = Command.make("eligibilities", importFlags, (args) =>
-  answerAtCentral(Commands.importEligibilityRows, args, showImport(args.dryRun))
+  answerAtCentral((commands) => commands.importEligibilityRows, args, showImport(args.dryRun))
 ).pipe(Command.withDescription("Import who may sit which delivery where"))
 
 const moment = (name: string) =>
@@ -198,13 +218,16 @@ const publish = Command.make(
       from: yield* millis("from", from),
       to: yield* millis("to", to)
     }
-    yield* answerAtCentral(Commands.publishPackage, args, (report) =>
-      [
-        ...report.warnings.map((warning) => `warning: ${warning}`),
-        `${report.applied ? "Published" : "Would publish"} "${report.label}" as ${report.id}: ` +
-          `QTI ${report.qti}, ${report.items} items, content version ${report.version}` +
-          (report.content === "same" ? " (the content is as before)" : "")
-      ].join("\n")
+    yield* answerAtCentral(
+      (commands) => commands.publishPackage,
+      args,
+      (report) =>
+        [
+          ...report.warnings.map((warning) => `warning: ${warning}`),
+          `${report.applied ? "Published" : "Would publish"} "${report.label}" as ${report.id}: ` +
+            `QTI ${report.qti}, ${report.items} items, content version ${report.version}` +
+            (report.content === "same" ? " (the content is as before)" : "")
+        ].join("\n")
     )
   })
 ).pipe(Command.withDescription("Publish a QTI content package as a delivery"))
@@ -214,7 +237,7 @@ const remove = Command.make(
   { ids: Argument.String("id").pipe(Argument.variadic({ min: 1 })) },
   ({ ids }) =>
     answerAtCentral(
-      Catalogue.removeEntities,
+      (_, catalogue) => catalogue.removeEntities,
       { ids: ids.map((id) => EntityId.make(id)) },
       ({ removed }) => `${removed} removed.`
     )
@@ -230,14 +253,17 @@ const list = Command.make(
     limit: Flag.Int("limit").pipe(Flag.withDefault(1_000))
   },
   (args) =>
-    answerAtCentral(Catalogue.listEntities, args, ({ more, records }) =>
-      [
-        table(
-          ["ID", "LABEL", "LOGIN", "ORGANISATION"],
-          records.map((one) => [one.id, one.label ?? "", one.login ?? "", one.organisation ?? ""])
-        ),
-        ...(more ? [`There are more: raise --limit ${args.limit}.`] : [])
-      ].join("\n")
+    answerAtCentral(
+      (_, catalogue) => catalogue.listEntities,
+      args,
+      ({ more, records }) =>
+        [
+          table(
+            ["ID", "LABEL", "LOGIN", "ORGANISATION"],
+            records.map((one) => [one.id, one.label ?? "", one.login ?? "", one.organisation ?? ""])
+          ),
+          ...(more ? [`There are more: raise --limit ${args.limit}.`] : [])
+        ].join("\n")
     )
 ).pipe(Command.withDescription("List the records of one kind, with their ids"))
 
@@ -256,7 +282,7 @@ const ltiConsumers = Command.make("lti-consumers").pipe(
         const secret = yield* askPassword({ message: `Secret of ${key}`, file: secretFile })
         const args = { key, label, secret, organisation: OrganisationId.make(organisation) }
         yield* answerAtCentral(
-          Catalogue.ltiConsumerAdd,
+          (_, catalogue) => catalogue.ltiConsumerAdd,
           args,
           ({ created, id }) => `${id} ${created ? "added" : "changed"}.`
         )
@@ -267,7 +293,7 @@ const ltiConsumers = Command.make("lti-consumers").pipe(
 
 const restored = Command.make("restored", {}, () =>
   answerAtCentral(
-    Catalogue.restored,
+    (_, catalogue) => catalogue.restored,
     {},
     () => "Central begins anew: each device fetches everything at its next synchronisation."
   )
@@ -298,7 +324,7 @@ const showClients = (report: {
 const change = (name: "block" | "unblock" | "revoke", description: string) =>
   Command.make(name, { id: Argument.String("id") }, ({ id }) =>
     answerAtCentral(
-      Commands.devicesChange,
+      (commands) => commands.devicesChange,
       { id, change: name, name: null },
       () => `${id}: ${name}ed`
     )
@@ -307,7 +333,9 @@ const change = (name: "block" | "unblock" | "revoke", description: string) =>
 const devices = Command.make("devices").pipe(
   Command.withDescription("Devices that are enrolled"),
   Command.withSubcommands([
-    Command.make("list", {}, () => answerAtCentral(Commands.devicesList, {}, showClients)),
+    Command.make("list", {}, () =>
+      answerAtCentral((commands) => commands.devicesList, {}, showClients)
+    ),
     change("block", "Refuse a device until it is unblocked"),
     change("unblock", "Let a blocked device in again"),
     change("revoke", "Refuse a device for good"),
@@ -316,7 +344,7 @@ const devices = Command.make("devices").pipe(
       { id: Argument.String("id"), name: Argument.String("name") },
       ({ id, name }) =>
         answerAtCentral(
-          Commands.devicesChange,
+          (commands) => commands.devicesChange,
           { id, change: "rename", name },
           () => `${id}: ${name}`
         )
@@ -339,7 +367,8 @@ const generate = Command.make(
     const args = { name, organisations: organisations.map((one) => OrganisationId.make(one)) }
     yield* answer({
       run: Effect.gen(function* () {
-        const { key, secret } = yield* atCentral(Commands.credentialsGenerate, args)
+        const [{ credentialsGenerate }] = yield* loadCommands
+        const { key, secret } = yield* atCentral(credentialsGenerate, args)
         return { key, secret, tokenUrl: `${url}/oauth/token` }
       }),
       encode: ({ key, secret, tokenUrl }) => Effect.succeed({ key, secret, tokenUrl }),
@@ -358,9 +387,15 @@ const credentials = Command.make("credentials").pipe(
   Command.withDescription("OAuth credentials for integrators and for enrolment without a login"),
   Command.withSubcommands([
     generate,
-    Command.make("list", {}, () => answerAtCentral(Commands.credentialsList, {}, showClients)),
+    Command.make("list", {}, () =>
+      answerAtCentral((commands) => commands.credentialsList, {}, showClients)
+    ),
     Command.make("revoke", { key: Argument.String("key") }, ({ key }) =>
-      answerAtCentral(Commands.credentialsRevoke, { key }, () => `${key} is revoked.`)
+      answerAtCentral(
+        (commands) => commands.credentialsRevoke,
+        { key },
+        () => `${key} is revoked.`
+      )
     )
   ])
 )
@@ -385,4 +420,4 @@ export const centralTree = Command.make("central").pipe(
 )
 
 export const centralHistory = (limit: number) =>
-  answerAtCentral(Commands.centralHistory, { limit }, showHistory)
+  answerAtCentral((commands) => commands.centralHistory, { limit }, showHistory)

@@ -31,7 +31,7 @@ const SCHOOLS = [
   { device: "isles", organisation: "123", manager: "sync.northern-isles", name: "Northern Isles" }
 ] as const
 
-export const DemoReport = Schema.Struct({
+const DemoReport = Schema.Struct({
   directory: Schema.String,
   firstSync: Schema.Array(Device.SyncReport),
   secondSync: Schema.Array(Device.SyncReport),
@@ -39,6 +39,9 @@ export const DemoReport = Schema.Struct({
   foreign: Schema.Int,
   readable: Schema.Int
 })
+
+export const encodeDemo = (report: typeof DemoReport.Type) =>
+  Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(DemoReport))(report))
 
 export const demo = Effect.fn("demo")(function* (directory: string, say: (text: string) => void) {
   yield* freshFolder(directory)
