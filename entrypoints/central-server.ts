@@ -6,7 +6,7 @@ import { createServer as createHttp, type Server } from "node:http"
 import { createServer as createHttps } from "node:https"
 import type { Duplex } from "node:stream"
 import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, type Duration, Layer, Logger } from "effect"
+import { ByteSize, type Duration, Layer, Logger, References } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -124,3 +124,6 @@ const answerUnreadable = (error: NodeJS.ErrnoException, socket: Duplex) => {
       `Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
   )
 }
+
+/** For a central inside another program: its warnings only. */
+export const layerQuiet = Layer.succeed(References.MinimumLogLevel, "Warn")

@@ -282,11 +282,10 @@ const generate = Command.make(
     const { url } = yield* readCentral(data)
     const args = { name, organisations: organisations.map((one) => OrganisationId.make(one)) }
     yield* answer({
-      run: Effect.map(atCentral(Commands.credentialsGenerate, args), ({ key, secret }) => ({
-        key,
-        secret,
-        tokenUrl: `${url}/oauth/token`
-      })),
+      run: Effect.gen(function* () {
+        const { key, secret } = yield* atCentral(Commands.credentialsGenerate, args)
+        return { key, secret, tokenUrl: `${url}/oauth/token` }
+      }),
       encode: ({ key, secret, tokenUrl }) => Effect.succeed({ key, secret, tokenUrl }),
       show: ({ key, secret, tokenUrl }) =>
         [

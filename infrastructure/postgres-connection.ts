@@ -10,7 +10,7 @@ import { Effect, Option, Stream } from "effect"
 import { type SqlConnection, SqlError } from "effect/sql"
 import type { PendingQuery, Row, Sql } from "postgres"
 import { type Converted, toParameter } from "./postgres-values.ts"
-import { postgresError } from "./sql-errors.ts"
+import { postgresError } from "./sql-failures.ts"
 
 /** One connection of the pool. */
 export interface Client {

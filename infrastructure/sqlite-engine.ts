@@ -75,7 +75,7 @@ export const refuseRest = (text: string, first: string): void => {
 /**
  * Classifies what an engine threw: sql.js gives a message only, node:sqlite a number besides.
  *
- * A full disk keeps SQLite's message; `isDiskFull` (sql-errors.ts) recognises it.
+ * A full disk keeps SQLite's message; `isDiskFull` (sql-failures.ts) recognises it.
  */
 export const toSqlError = (cause: unknown, operation: string): SqlError.SqlError => {
   const message = cause instanceof Error ? cause.message : String(cause)
