@@ -7,10 +7,10 @@
  * pull finds nothing to do, and nothing is removed on the strength of an answer that broke off
  * (invariants 1 to 4).
  */
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Result, Schema, Stream } from "effect"
 import type { Kind } from "../domain/entity.ts"
 import { keyFromText, references, withReferred } from "../domain/entity.ts"
-import type { Change, Cursor, FeedPage } from "../domain/feed.ts"
+import { type Cursor, type FeedPage, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
 import { isIdle, needsConfirmation, type Plan, plan } from "../domain/plan.ts"
@@ -39,63 +39,101 @@ export interface Pulled {
   readonly head: number
   /** Whether this device's set equals central's after the pull; unknown for a limited or dry one. */
   readonly same: boolean | undefined
+  /** Everything was compared anew: central was restored, or something that was here is missing. */
+  readonly anew: boolean
 }
+
+/** What is here is not closed under reference. It is rolled back before anybody sees it. */
+class Dangling extends Schema.TaggedError<Dangling>()("Dangling", { id: Schema.String }) {}
 
 export const pull = Effect.fn("pull")(function* (
   organisation: OrganisationId,
   options: PullOptions
 ) {
   const holdings = yield* Holdings
-  const wanted = options.kinds === undefined ? undefined : withReferred(options.kinds)
-  if (wanted !== undefined) yield* holdings.dropStaged(organisation)
-
-  const last = yield* fetchToEnd(organisation, wanted)
-  const todo = yield* planOf(organisation, wanted !== undefined)
-  const released = wanted === undefined ? yield* releasable(organisation) : []
-  const whole = { ...todo, remove: [...todo.remove, ...released] }
-  if (options.dryRun) return pulled(organisation, whole, last, undefined)
-
-  yield* guardRemovals(organisation, todo, options)
-  const cursor = { epoch: last.epoch, version: last.head }
-  const before = yield* holdings.cursor(organisation)
-  const idle =
-    isIdle(whole) &&
-    todo.held.length === 0 &&
-    cursor.version === before.version &&
-    cursor.epoch === before.epoch
-  if (!idle) {
-    yield* applyAtOnce(organisation, todo, released, wanted === undefined ? cursor : undefined)
-  }
-  if (wanted !== undefined) return pulled(organisation, whole, last, undefined)
-  return pulled(organisation, whole, last, sameSet(yield* holdings.set(organisation), last.set))
+  if (options.kinds !== undefined) yield* holdings.dropStaged(organisation)
+  const fetched = yield* fetchToEnd(organisation, options)
+  // What a change refers to was lost here, or central forgot it: a full snapshot tells.
+  return yield* take(organisation, options, fetched).pipe(
+    Effect.catchTag("Dangling", () =>
+      holdings.restart(organisation).pipe(
+        Effect.andThen(fetchToEnd(organisation, options)),
+        Effect.flatMap(({ last }) => take(organisation, options, { last, anew: true }))
+      )
+    ),
+    Effect.catchTag("Dangling", ({ id }) =>
+      Effect.fail(
+        new CentralInconsistent({ what: `something refers to ${id}, which is not offered` })
+      )
+    )
+  )
 })
 
-const pulled = (
+interface Fetched {
+  readonly last: FeedPage
+  readonly anew: boolean
+}
+
+/**
+ * Plans and applies what is staged in one transaction: a session that begins meanwhile either finds
+ * what it needs and keeps it, or comes too late.
+ */
+const take = Effect.fnUntraced(function* (
   organisation: OrganisationId,
-  plan: Plan,
-  last: FeedPage,
-  same: boolean | undefined
-): Pulled => ({ organisation, plan, head: last.head, same })
+  options: PullOptions,
+  { anew, last }: Fetched
+) {
+  const atomic = yield* Atomic
+  const holdings = yield* Holdings
+  const limited = options.kinds !== undefined
+  return yield* atomic.run(
+    Effect.gen(function* () {
+      const needed = yield* neededKeys(organisation)
+      const todo = yield* planOf(organisation, limited, needed)
+      const released = limited ? [] : yield* releasable(organisation, todo, needed)
+      const whole = { ...todo, remove: [...todo.remove, ...released] }
+      const pulled = { organisation, plan: whole, head: last.head, anew }
+      if (options.dryRun) return { ...pulled, same: undefined } satisfies Pulled
+
+      yield* guardRemovals(organisation, todo.remove, options)
+      const cursor = { epoch: last.epoch, version: last.head }
+      const before = yield* holdings.cursor(organisation)
+      const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
+      if (moved || todo.held.length > 0 || !isIdle(whole)) {
+        yield* holdings.apply(organisation, todo, limited ? undefined : cursor)
+        yield* holdings.release(organisation, released)
+        yield* checkReferences(organisation, todo, released)
+      }
+      const same = limited ? undefined : sameSet(yield* holdings.set(organisation), last.set)
+      return { ...pulled, same } satisfies Pulled
+    })
+  )
+})
 
 /** Fetches and stages until central has nothing newer; answers the last page. */
 const fetchToEnd = Effect.fnUntraced(function* (
   organisation: OrganisationId,
-  wanted: ReadonlySet<Kind> | undefined
+  { kinds }: PullOptions
 ) {
   const central = yield* Central
   const holdings = yield* Holdings
+  const wanted = kinds === undefined ? undefined : withReferred(kinds)
   let since = yield* holdings.stagedCursor(organisation)
-  for (const began = since.version; ; ) {
-    const page = yield* central.page(organisation, since).pipe(
-      Effect.catchTag("FeedReset", () =>
-        holdings.restart(organisation).pipe(
-          Effect.andThen(central.page(organisation, { epoch: "", version: 0 })),
-          Effect.catchTag("FeedReset", () =>
-            Effect.fail(new CentralInconsistent({ what: "the feed can't be read from its start" }))
-          )
-        )
-      )
-    )
+  let began = since.version
+  let anew = false
+  for (;;) {
+    const answer = yield* Effect.result(central.page(organisation, since))
+    if (Result.isFailure(answer)) {
+      if (answer.failure._tag !== "FeedReset") return yield* answer.failure
+      // Once: a central that lives two lives at a time would send us round and round.
+      if (anew) return yield* inconsistent("the feed can't be read from its start")
+      yield* holdings.restart(organisation)
+      anew = true
+      since = START
+      began = 0
+      continue
+    }
+    const page = answer.success
     const reached = yield* endOf(page, since)
     if (page.changes.length > 0) {
       const checked = yield* Effect.forEach(page.changes, checkChange)
@@ -105,15 +143,14 @@ const fetchToEnd = Effect.fnUntraced(function* (
       yield* holdings.stage(organisation, kept, reached)
     }
     const total = Math.max(0, page.head - began)
-    const done = Math.max(0, Math.min(total, reached.version - began))
     yield* report({
       kind: `entities ${organisation}`,
       label: `Fetching data of ${organisation}`,
       phase: page.more ? "running" : "finished",
-      done,
+      done: Math.max(0, Math.min(total, reached.version - began)),
       total
     })
-    if (!page.more) return page
+    if (!page.more) return { last: page, anew } satisfies Fetched
     since = reached
   }
 })
@@ -122,17 +159,13 @@ const fetchToEnd = Effect.fnUntraced(function* (
 const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInconsistent> => {
   const last = page.changes.at(-1)?.version
   const ordered = page.changes.every(
-    (change: Change, at) => change.version > (page.changes[at - 1]?.version ?? 0)
+    (change, at) => change.version > (page.changes[at - 1]?.version ?? since.version)
   )
-  const first = page.changes[0]?.version ?? Number.POSITIVE_INFINITY
-  const restarted = page.epoch !== since.epoch
-  const forward = restarted || first > since.version
-  if (!ordered || !forward || (last !== undefined && last > page.head)) {
-    return Effect.fail(new CentralInconsistent({ what: "a page of the feed is out of order" }))
+  const sameLife = since.version === 0 || page.epoch === since.epoch
+  if (!ordered || !sameLife || page.head < (last ?? since.version)) {
+    return inconsistent("a page of the feed is out of order")
   }
-  if (page.more && last === undefined) {
-    return Effect.fail(new CentralInconsistent({ what: "a page of the feed is empty" }))
-  }
+  if (page.more && last === undefined) return inconsistent("a page of the feed is empty")
   return Effect.succeed({
     epoch: page.epoch,
     version: page.more ? (last ?? since.version) : page.head
@@ -140,32 +173,39 @@ const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInco
 }
 
 /** The plan that what is staged calls for. From the feed's start it is the plan of everything. */
-const planOf = Effect.fnUntraced(function* (organisation: OrganisationId, limited: boolean) {
+const planOf = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  limited: boolean,
+  needed: ReadonlySet<string>
+) {
   const holdings = yield* Holdings
   const staged = yield* holdings.staged(organisation)
   const full = !limited && (yield* holdings.cursor(organisation)).version === 0
   const remote = new Map<string, string>()
   for (const [key, digest] of staged) if (digest !== null) remote.set(key, digest)
   const local = yield* holdings.manifest(organisation, full ? "all" : [...staged.keys()])
-  return plan(local, remote, yield* neededKeys(organisation))
+  return plan(local, remote, needed)
 })
 
-/** What was kept back for a session or a result and is needed no longer. */
-const releasable = Effect.fnUntraced(function* (organisation: OrganisationId) {
-  const holdings = yield* Holdings
-  const kept = yield* holdings.keptBack(organisation)
-  if (kept.length === 0) return []
-  const needed = yield* neededKeys(organisation)
-  return kept.filter((key) => !needed.has(key))
-})
-
-const guardRemovals = Effect.fnUntraced(function* (
+/** What was kept back for a session or a result, is needed no longer, and is not offered again. */
+const releasable = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   todo: Plan,
+  needed: ReadonlySet<string>
+) {
+  const holdings = yield* Holdings
+  const staying = new Set([...needed, ...todo.create])
+  return (yield* holdings.keptBack(organisation)).filter((key) => !staying.has(key))
+})
+
+/** Fails with RemovalNeedsConfirmation when so much would go that a person must say yes. */
+export const guardRemovals = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  remove: Plan["remove"],
   options: PullOptions
 ) {
   const holdings = yield* Holdings
-  const removing = todo.remove.filter((key) => keyFromText(key).kind !== "key-wrap").length
+  const removing = remove.filter((key) => keyFromText(key).kind !== "key-wrap").length
   if (removing === 0 || options.confirmRemovals) return
   let holding = 0
   for (const [kind, count] of yield* holdings.count(organisation)) {
@@ -174,24 +214,6 @@ const guardRemovals = Effect.fnUntraced(function* (
   if (needsConfirmation(removing, holding)) {
     return yield* new RemovalNeedsConfirmation({ organisation, removing, holding })
   }
-})
-
-/** One transaction: entities, removals, cursor; rolled back when a reference would dangle. */
-const applyAtOnce = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  todo: Plan,
-  released: ReadonlyArray<string>,
-  cursor: Cursor | undefined
-) {
-  const atomic = yield* Atomic
-  const holdings = yield* Holdings
-  yield* atomic.run(
-    Effect.gen(function* () {
-      yield* holdings.apply(organisation, todo, cursor)
-      yield* holdings.release(organisation, released)
-      yield* checkReferences(organisation, todo, released)
-    })
-  )
 })
 
 /**
@@ -213,7 +235,7 @@ const checkReferences = Effect.fnUntraced(function* (
   }
   for (const { id } of came) named.delete(id)
   const present = yield* holdings.present(organisation, [...named])
-  for (const id of named) if (!present.has(id)) return yield* dangling(id)
+  for (const id of named) if (!present.has(id)) return yield* new Dangling({ id })
 
   const gone = new Set<EntityId>()
   for (const key of [...todo.remove, ...released].map(keyFromText)) {
@@ -227,7 +249,7 @@ const checkReferences = Effect.fnUntraced(function* (
       for (const id of references(entity)) stillNamed.add(id)
     })
   )
-  for (const id of gone) if (stillNamed.has(id)) return yield* dangling(id)
+  for (const id of gone) if (stillNamed.has(id)) return yield* new Dangling({ id })
 })
 
 /** The kinds that name others in their bodies. */
@@ -238,5 +260,4 @@ const addWrap = (ids: Set<EntityId>, id: EntityId) => {
   ids.add(subject).add(reader)
 }
 
-const dangling = (id: EntityId) =>
-  Effect.fail(new CentralInconsistent({ what: `something refers to ${id}, which is not offered` }))
+const inconsistent = (what: string) => Effect.fail(new CentralInconsistent({ what }))

@@ -157,8 +157,8 @@ const make = Effect.gen(function* () {
       FROM staged
       WHERE organisation = ${organisation} AND digest IS NOT NULL
       ON CONFLICT (organisation, id) DO UPDATE SET version = excluded.version,
-        digest = excluded.digest, a = excluded.a, b = excluded.b, held = 0, tag = excluded.tag,
-        reader = excluded.reader, body = excluded.body`
+        digest = excluded.digest, a = excluded.a, b = excluded.b, bucket = excluded.bucket,
+        held = 0, tag = excluded.tag, reader = excluded.reader, body = excluded.body`
     yield* inChunks(
       plan.remove,
       (chunk) => sql`
