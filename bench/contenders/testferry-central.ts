@@ -17,7 +17,7 @@ import { ensureOrganisations } from "../../application/import.ts"
 import { Atomic, Blobs, Catalogue, Clients, Hashing, Secrets } from "../../application/ports.ts"
 import { refreshConcerned } from "../../application/refresh.ts"
 import { remove } from "../../application/remove.ts"
-import { type Delivery, Entity, type Person, type TestCenter } from "../../domain/entity.ts"
+import { type Content, Entity, type Person } from "../../domain/entity.ts"
 import { EntityId, OrganisationId } from "../../domain/id.ts"
 import type { CatalogueRecord } from "../../domain/record.ts"
 import { certificateFiles, initCentral } from "../../entrypoints/central-init.ts"
@@ -29,7 +29,7 @@ import type { Central, Place } from "../calls.ts"
 
 /** Every device of a run enrols with it; that it is no secret does not matter here. */
 export const SECRET = "a secret for the benchmark only"
-/** Bytes of each delivery's package: contents are not what is measured. */
+/** The package of all deliveries, so that one blob is fetched: contents are not what is measured. */
 const PACKAGE = new TextEncoder().encode("not a test, but as good as one to whoever can't open it")
 /** More than any run has devices. */
 const UNLIMITED = { tries: 1_000_000, windowMillis: 60_000 }
@@ -43,12 +43,15 @@ export const openCentral = async ({
   const url = `https://127.0.0.1:${port}`
   const fingerprint = await Effect.runPromise(setUp(directory, url, postgres))
   const runtime = ManagedRuntime.make(serving(directory, port))
-  const wrap = await runtime.runPromise(oneWrap)
+  const made = {
+    wrap: await runtime.runPromise(oneWrap),
+    ...(await runtime.runPromise(oneContent))
+  }
   // Devices may enrol before their organisation has anything.
   await runtime.runPromise(addCredential(OrganisationId.make(organisation)))
   return {
     url: `https://127.0.0.1:${port}/#${fingerprint}`,
-    put: (entities) => runtime.runPromise(put(entities, wrap)),
+    put: (entities) => runtime.runPromise(put(entities, made)),
     remove: (ids) => runtime.runPromise(removeAll(ids)),
     entities: () => runtime.runPromise(offered),
     close: () => runtime.dispose()
@@ -112,10 +115,34 @@ const oneWrap = Effect.gen(function* () {
   })
 })
 
+const oneContent = Effect.gen(function* () {
+  const blobs = yield* Blobs
+  const hashing = yield* Hashing
+  const secrets = yield* Secrets
+  const { recipient, sealedIdentity } = yield* newKey
+  const { blob, size } = yield* blobs.add(secrets.sealStream(recipient, Stream.make(PACKAGE)))
+  const plain = { plainSize: PACKAGE.length, plainSha256: hashing.sha256(PACKAGE) }
+  const content: Content = { version: 1, qti: "2.2", ...plain, blob, size, recipient }
+  return { content, sealedIdentity }
+})
+
+/** What all people, and all deliveries, of a run have in common. */
+interface Made {
+  readonly wrap: Person["wrap"]
+  readonly content: Content
+  readonly sealedIdentity: string
+}
+
+const newKey = Effect.gen(function* () {
+  const secrets = yield* Secrets
+  const { identity, recipient } = yield* secrets.newIdentity
+  return { recipient, sealedIdentity: yield* secrets.toVault(identity) }
+})
+
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Entity))
 
 /** One transaction, as an import is one: the catalogue, and the feeds that follow from it. */
-const put = Effect.fnUntraced(function* (bodies: ReadonlyArray<Body>, wrap: Person["wrap"]) {
+const put = Effect.fnUntraced(function* (bodies: ReadonlyArray<Body>, made: Made) {
   const atomic = yield* Atomic
   const catalogue = yield* Catalogue
   const records: Array<CatalogueRecord> = []
@@ -123,7 +150,7 @@ const put = Effect.fnUntraced(function* (bodies: ReadonlyArray<Body>, wrap: Pers
   for (const { body } of bodies) {
     const entity = decode(body)
     if (entity.kind === "organisation") organisations.add(entity.organisation)
-    const record = yield* recordOf(entity, wrap)
+    const record = yield* recordOf(entity, made)
     if (record !== undefined) records.push(record)
   }
   for (const organisation of organisations) yield* addCredential(organisation)
@@ -139,40 +166,19 @@ const put = Effect.fnUntraced(function* (bodies: ReadonlyArray<Body>, wrap: Pers
 })
 
 /** The catalogue's form of an entity; none for those that central makes by itself. */
-const recordOf = Effect.fnUntraced(function* (entity: Entity, wrap: Person["wrap"]) {
+const recordOf = Effect.fnUntraced(function* (entity: Entity, made: Made) {
   switch (entity.kind) {
     case "test-center":
-      return yield* centerRecord(entity)
+      return { ...entity, roster: { version: 1, ...(yield* newKey) } }
     case "delivery":
-      return yield* deliveryRecord(entity)
+      return { ...entity, content: made.content, sealedIdentity: made.sealedIdentity }
     case "test-taker":
-      return personRecord(entity, wrap)
+      return personRecord(entity, made.wrap)
     case "eligibility":
       return entity
     default:
       return undefined
   }
-})
-
-const newKey = Effect.gen(function* () {
-  const secrets = yield* Secrets
-  const { identity, recipient } = yield* secrets.newIdentity
-  return { recipient, sealedIdentity: yield* secrets.toVault(identity) }
-})
-
-const centerRecord = Effect.fnUntraced(function* (center: TestCenter) {
-  return { ...center, roster: { version: 1, ...(yield* newKey) } }
-})
-
-const deliveryRecord = Effect.fnUntraced(function* (delivery: Delivery) {
-  const blobs = yield* Blobs
-  const hashing = yield* Hashing
-  const secrets = yield* Secrets
-  const { recipient, sealedIdentity } = yield* newKey
-  const { blob, size } = yield* blobs.add(secrets.sealStream(recipient, Stream.make(PACKAGE)))
-  const plain = { plainSize: PACKAGE.length, plainSha256: hashing.sha256(PACKAGE) }
-  const content = { ...delivery.content, ...plain, blob, size, recipient }
-  return { ...delivery, content, sealedIdentity }
 })
 
 /** Another profile is another name, so that an edited person is sealed anew. */
