@@ -162,7 +162,10 @@ export class Catalogue extends Context.Service<
     readonly naming: (
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlyArray<{ readonly id: EntityId; readonly by: EntityId }>>
-    /** The organisations whose scope reaches any of these entities. */
+    /**
+     * The organisations whose offers depend on any of these entities: their scope reaches one, or
+     * somebody whom one of them shows (whose profile is sealed to the rosters that show them).
+     */
     readonly concerned: (ids: ReadonlyArray<EntityId>) => Effect.Effect<ReadonlySet<OrganisationId>>
     /** Every link that can be reached from the organisation. */
     readonly linksWithin: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<Link>>

@@ -74,6 +74,15 @@ interface Fetched {
   readonly anew: boolean
 }
 
+/** Rolls a dry run back, with what it would have done. */
+class DryRun {
+  readonly _tag = "DryRun"
+  readonly pulled: Pulled
+  constructor(pulled: Pulled) {
+    this.pulled = pulled
+  }
+}
+
 /**
  * Plans and applies what is staged in one transaction: a session that begins meanwhile either finds
  * what it needs and keeps it, or comes too late.
@@ -86,28 +95,31 @@ const take = Effect.fnUntraced(function* (
   const atomic = yield* Atomic
   const holdings = yield* Holdings
   const limited = options.kinds !== undefined
-  return yield* atomic.run(
-    Effect.gen(function* () {
-      const needed = yield* neededKeys(organisation)
-      const todo = yield* planOf(organisation, limited, needed)
-      const released = limited ? [] : yield* releasable(organisation, todo, needed)
-      const whole = { ...todo, remove: [...todo.remove, ...released] }
-      const pulled = { organisation, plan: whole, head: last.head, anew }
-      if (options.dryRun) return { ...pulled, same: undefined } satisfies Pulled
-
-      yield* guardRemovals(organisation, todo.remove, options)
-      const cursor = { epoch: last.epoch, version: last.head }
-      const before = yield* holdings.cursor(organisation)
-      const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
-      if (moved || todo.held.length > 0 || !isIdle(whole)) {
-        yield* holdings.apply(organisation, todo, limited ? undefined : cursor)
-        yield* holdings.release(organisation, released)
-        yield* checkReferences(organisation, todo, released)
-      }
-      const same = limited ? undefined : sameSet(yield* holdings.set(organisation), last.set)
-      return { ...pulled, same } satisfies Pulled
-    })
-  )
+  return yield* atomic
+    .run(
+      Effect.gen(function* () {
+        const todo = yield* planOf(organisation, limited)
+        if (!options.dryRun) yield* guardRemovals(organisation, todo.remove, options)
+        const cursor = { epoch: last.epoch, version: last.head }
+        const before = yield* holdings.cursor(organisation)
+        const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
+        if (moved || !isIdle(todo)) {
+          yield* holdings.apply(organisation, todo, limited ? undefined : cursor)
+        }
+        const plan = limited ? todo : yield* released(organisation, todo)
+        yield* checkReferences(organisation, plan)
+        const same = limited ? undefined : sameSet(yield* holdings.set(organisation), last.set)
+        const pulled: Pulled = { organisation, plan, head: last.head, same, anew }
+        if (!options.dryRun) return pulled
+        return yield* Effect.fail(new DryRun({ ...pulled, same: undefined }))
+      })
+    )
+    .pipe(
+      Effect.catchIf(
+        (error) => error instanceof DryRun,
+        ({ pulled }) => Effect.succeed(pulled)
+      )
+    )
 })
 
 /** Fetches and stages until central has nothing newer; answers the last page. */
@@ -191,29 +203,32 @@ const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInco
 }
 
 /** The plan that what is staged calls for. From the feed's start it is the plan of everything. */
-const planOf = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  limited: boolean,
-  needed: ReadonlySet<string>
-) {
+const planOf = Effect.fnUntraced(function* (organisation: OrganisationId, limited: boolean) {
   const holdings = yield* Holdings
   const staged = yield* holdings.staged(organisation)
   const full = !limited && (yield* holdings.cursor(organisation)).version === 0
   const remote = new Map<string, string>()
   for (const [key, digest] of staged) if (digest !== null) remote.set(key, digest)
   const local = yield* holdings.manifest(organisation, full ? "all" : [...staged.keys()])
-  return plan(local, remote, needed)
+  return plan(local, remote, yield* neededKeys(organisation))
 })
 
-/** What was kept back for a session or a result, is needed no longer, and is not offered again. */
-const releasable = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  todo: Plan,
-  needed: ReadonlySet<string>
-) {
+/**
+ * Removes what is kept back and needed no longer, asked anew after the plan was applied: what is
+ * needed may refer to other things now. Answers the plan with that.
+ */
+const released = Effect.fnUntraced(function* (organisation: OrganisationId, todo: Plan) {
   const holdings = yield* Holdings
-  const staying = new Set([...needed, ...todo.create])
-  return (yield* holdings.keptBack(organisation)).filter((key) => !staying.has(key))
+  const kept = yield* holdings.keptBack(organisation)
+  if (kept.length === 0) return todo
+  const needed = yield* neededKeys(organisation)
+  const going = new Set(kept.filter((key) => !needed.has(key)))
+  yield* holdings.release(organisation, [...going])
+  return {
+    ...todo,
+    remove: [...todo.remove, ...going],
+    held: todo.held.filter((key) => !going.has(key))
+  }
 })
 
 /** Fails with RemovalNeedsConfirmation when so much would go that a person must say yes. */
@@ -238,11 +253,7 @@ export const guardRemovals = Effect.fnUntraced(function* (
  * Demands that everything resolves (invariant 2): what came must name only what is here, and what
  * is here must not name what went. A key wrap names its subject and reader in its id.
  */
-const checkReferences = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  todo: Plan,
-  released: ReadonlyArray<string>
-) {
+const checkReferences = Effect.fnUntraced(function* (organisation: OrganisationId, todo: Plan) {
   const holdings = yield* Holdings
   const came = [...todo.create, ...todo.update].map(keyFromText)
   const named = new Set<EntityId>()
@@ -256,7 +267,7 @@ const checkReferences = Effect.fnUntraced(function* (
   for (const id of named) if (!present.has(id)) return yield* new Dangling({ id })
 
   const gone = new Set<EntityId>()
-  for (const key of [...todo.remove, ...released].map(keyFromText)) {
+  for (const key of todo.remove.map(keyFromText)) {
     if (key.kind !== "key-wrap") gone.add(key.id)
   }
   if (gone.size === 0) return

@@ -117,6 +117,19 @@ describe("what a session or an unacknowledged result needs", () => {
     })
   )
 
+  it.live("is no more than what it refers to after the pull", () =>
+    Effect.gen(function* () {
+      const { ids, office, on } = yield* sittingTown
+      yield* office(Office.center(ORGANISATION, HALL, { proctors: ["pia"] }))
+      const tried = yield* on(Town.pulled({ dryRun: true }))
+      const told = yield* on(Town.pulled())
+      assert.include(told.plan.remove, `administrator/${ids.administrator}`)
+      assert.deepStrictEqual(yield* on(Town.keys(1)), [])
+      assert.deepStrictEqual(tried.plan, told.plan)
+      assert.strictEqual((yield* on(Town.synced())).outcome, "unchanged")
+    })
+  )
+
   it.live("is held although the session began while the pull was deciding", () =>
     Effect.gen(function* () {
       const { ids, office, on, sitting } = yield* sittingTown

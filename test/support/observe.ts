@@ -55,6 +55,17 @@ export const executions = Effect.map(
   (rows) => rows.map(({ body }) => body)
 )
 
+const CursorRow = Schema.Struct({
+  organisation: OrganisationId,
+  version: Schema.Int,
+  staged_version: Schema.Int
+})
+/** Where a device stands in its feeds. */
+export const cursorRows = read(
+  CursorRow,
+  "SELECT organisation, version, staged_version FROM cursors ORDER BY organisation"
+)
+
 const Line = Schema.Record(Schema.String, Schema.Unknown)
 /** What SQLite says about its own file; nothing is fine. */
 export const integrity = Effect.map(read(Line, "PRAGMA integrity_check"), (rows) =>
@@ -77,7 +88,15 @@ export const keysIn = (
     .sort()
 
 const decodeEntity = Schema.decodeUnknownSync(Schema.fromJsonString(Entity))
-export const entityOf = (row: { readonly body: string }): Entity => decodeEntity(row.body)
+const decoded = new Map<string, Entity>()
+/** Bodies are looked at again and again; so many are remembered. */
+const DECODED_MAX = 20_000
+export const entityOf = ({ body }: { readonly body: string }): Entity => {
+  const entity = decoded.get(body) ?? decodeEntity(body)
+  if (decoded.size >= DECODED_MAX) decoded.clear()
+  decoded.set(body, entity)
+  return entity
+}
 
 /** Invariant 2: whatever an entity names is on the device, in the same organisation. */
 export const assertResolves = (rows: ReadonlyArray<HeldRow>) => {
@@ -93,6 +112,8 @@ export const assertResolves = (rows: ReadonlyArray<HeldRow>) => {
 export const assertSound = (rows: ReadonlyArray<HeldRow>, sha256: (text: string) => string) => {
   for (const row of rows) {
     assert.equal(sha256(row.body), row.digest, `${row.id} is not what its digest says`)
+    // What is kept back is not summed; its sums are written anew when it is offered again.
+    if (row.held === 1) continue
     assert.deepEqual({ a: row.a, b: row.b }, marks(row.digest), `${row.id} has wrong marks`)
     assert.equal(row.bucket, bucketOf(row.id), `${row.id} is in the wrong bucket`)
   }
@@ -109,12 +130,12 @@ export const assertKept = (rows: ReadonlyArray<HeldRow>, unsettled: ReadonlyArra
   }
 }
 
-/** Invariant 9, as far as it applies now: none of the words is anywhere in these files. */
-export const assertUnreadable = (folder: string, words: ReadonlyArray<string>) => {
+/** Invariant 9, as far as it applies now: nothing like a secret can be read in these files. */
+export const assertUnreadable = (folder: string, secret: RegExp) => {
   for (const name of fs.readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const file = path.join(folder, name)
     if (name.startsWith("keys") || !fs.statSync(file).isFile()) continue
-    const bytes = fs.readFileSync(file)
-    for (const word of words) assert.ok(!bytes.includes(word), `${name} says "${word}"`)
+    const found = secret.exec(fs.readFileSync(file, "latin1"))
+    assert.equal(found, null, `${name} says "${found?.[0]}"`)
   }
 }
