@@ -15,7 +15,7 @@ import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
 import { isIdle, needsConfirmation, type Plan, plan } from "../domain/plan.ts"
 import { sameSet } from "../domain/set-digest.ts"
-import { checkChange } from "./check.ts"
+import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
 import { Atomic, Central, CentralInconsistent, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
@@ -130,11 +130,12 @@ const fetchToEnd = Effect.fnUntraced(function* (
   const central = yield* Central
   const holdings = yield* Holdings
   const wanted = kinds === undefined ? undefined : withReferred(kinds)
+  const ask = (after: Cursor) => Effect.result(central.page(organisation, after))
   let since = yield* holdings.stagedCursor(organisation)
   let began = since.version
   let anew = false
+  let answer = yield* ask(since)
   for (;;) {
-    const answer = yield* Effect.result(central.page(organisation, since))
     if (Result.isFailure(answer)) {
       if (answer.failure._tag !== "FeedReset") return yield* answer.failure
       // Once: a central that lives two lives at a time would send us round and round.
@@ -143,17 +144,15 @@ const fetchToEnd = Effect.fnUntraced(function* (
       anew = true
       since = START
       began = 0
+      answer = yield* ask(since)
       continue
     }
     const page = answer.success
     const reached = yield* endOf(page, since)
-    if (page.changes.length > 0) {
-      const checked = yield* Effect.forEach(page.changes, checkChange)
-      const kept = checked.filter(
-        ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
-      )
-      yield* holdings.stage(organisation, kept, reached)
-    }
+    // The next page is under way while this one is kept: two of them are in memory, never more.
+    const next = page.more ? ask(reached) : Effect.succeed(answer)
+    const kept = keep(organisation, page, reached, wanted)
+    const [following] = yield* Effect.all([next, kept], { concurrency: 2 })
     const total = Math.max(0, page.head - began)
     yield* report({
       kind: `entities ${organisation}`,
@@ -164,7 +163,26 @@ const fetchToEnd = Effect.fnUntraced(function* (
     })
     if (!page.more) return { last: page, anew } satisfies Fetched
     since = reached
+    answer = following
   }
+})
+
+/** Checks a page and keeps aside what is wanted of it. */
+const keep = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  page: FeedPage,
+  reached: Cursor,
+  wanted: ReadonlySet<Kind> | undefined
+) {
+  if (page.changes.length === 0) return
+  const holdings = yield* Holdings
+  // Lets the request for the next page leave first: checking takes the whole thread.
+  yield* Effect.yieldNow
+  const checked = yield* checkChanges(page.changes)
+  const kept = checked.filter(
+    ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
+  )
+  yield* holdings.stage(organisation, kept, reached)
 })
 
 /** Where a page leaves the cursor. A page that stands still or goes back would never end. */

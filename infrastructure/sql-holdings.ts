@@ -60,7 +60,8 @@ const make = Effect.gen(function* () {
       FROM holdings
       WHERE ${sql.and([
         sql`organisation = ${organisation}`,
-        sql`held = 0`,
+        // The plus keeps SQLite from reading a whole organisation by this rather than ids by key.
+        sql`+held = 0`,
         ...(ids === null ? [] : [sql.in("id", ids)]),
         ...(bucket === null ? [] : [sql`bucket = ${bucket}`])
       ])}`
@@ -260,7 +261,7 @@ const make = Effect.gen(function* () {
       sql`
         SELECT body FROM holdings
         WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
-        ORDER BY id`.stream.pipe(
+        ORDER BY kind, held, id`.stream.pipe(
         Stream.mapEffect((row) => decodeEntity(row)),
         Stream.map((row) => row.body),
         Stream.orDie
@@ -329,7 +330,7 @@ const STAGED_COLUMNS = {
   bucket: "integer",
   tag: "text",
   reader: "text",
-  body: "text"
+  body: "document"
 } as const
 
 const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) => {

@@ -5,15 +5,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { bodies, onePercent } from "../bench/bodies.ts"
+import { bodies, catalogueOf, count, onePercent } from "../bench/bodies.ts"
 import { type Contender, repeat, type Sample, WORKLOADS } from "../bench/harness.ts"
 import { contender as barePull } from "../bench/peers/bare-pull.ts"
 import { child, openCentral, putAll } from "../bench/processes.ts"
 import { drive, percentile } from "../bench/scale.ts"
 import { Entity } from "../domain/entity.ts"
 
-const SIZE = 300
-const catalogue = { bodies: () => bodies(1, SIZE), changes: onePercent(1, SIZE) }
+const SMALL = catalogueOf(300)
+const catalogue = { bodies: () => bodies(1, SMALL), changes: onePercent(1, SMALL) }
 
 const rejection = (promise: Promise<unknown>): Promise<string> =>
   promise.then(() => "succeeded", String)
@@ -24,12 +24,14 @@ describe("bench: bodies", () => {
     const all = [...catalogue.bodies(), ...catalogue.changes.put.slice(0, 3)]
     for (const { id, body } of all) assert.strictEqual(decode(JSON.parse(body)).id, id)
     const ids = new Set(Array.from(catalogue.bodies(), ({ id }) => id))
-    assert.strictEqual(ids.size, SIZE + 750)
+    assert.strictEqual(ids.size, count(SMALL))
+    assert.strictEqual(count(catalogueOf()), 1 + 200 + 50 + 10_000 + 10_000 + 500)
   })
 
   it("are the same for the same seed and others for another", () => {
-    assert.deepStrictEqual([...bodies(7, 5)], [...bodies(7, 5)])
-    assert.notDeepEqual([...bodies(7, 5)], [...bodies(8, 5)])
+    const five = catalogueOf(5)
+    assert.deepStrictEqual([...bodies(7, five)], [...bodies(7, five)])
+    assert.notDeepEqual([...bodies(7, five)], [...bodies(8, five)])
   })
 
   it("of test-takers have the length of real ones", () => {
