@@ -109,10 +109,21 @@ const make = Effect.gen(function* () {
   })
   const decodePage = Schema.decodeUnknownEffect(Schema.Array(PageRow))
 
+  const lock = Effect.fn("Feeds.lock")(
+    (organisation: OrganisationId) => sql`
+      INSERT INTO feeds (organisation, head, count, a, b)
+      VALUES (${organisation}, 0, 0, 0, 0)
+      ON CONFLICT (organisation) DO UPDATE SET head = feeds.head`
+  )
+
   const append = Effect.fn("Feeds.append")(function* (
     organisation: OrganisationId,
-    offers: ReadonlyArray<Offer>
+    given: ReadonlyArray<Offer>
   ) {
+    // What is read here must still hold when it is written, whether or not the caller locked.
+    yield* lock(organisation)
+    // Of two offers of one entity the later counts; counting both would falsify the set's digest.
+    const offers = [...new Map(given.map((offer) => [keyText(offer.key), offer])).values()]
     const before = new Map<string, Digest | null>()
     yield* inChunks(offers, (chunk) =>
       Effect.map(known({ organisation, ids: chunk.map((offer) => offer.key.id) }), (rows) => {
@@ -157,12 +168,7 @@ const make = Effect.gen(function* () {
   })
 
   return Feeds.of({
-    lock: Effect.fn("Feeds.lock")(function* (organisation) {
-      yield* sql`
-        INSERT INTO feeds (organisation, head, count, a, b)
-        VALUES (${organisation}, 0, 0, 0, 0)
-        ON CONFLICT (organisation) DO UPDATE SET head = feeds.head`
-    }, Effect.orDie),
+    lock: (organisation) => Effect.orDie(Effect.asVoid(lock(organisation))),
 
     stamps: Effect.fn("Feeds.stamps")(function* (organisation) {
       const rows = yield* stampRows(organisation)
