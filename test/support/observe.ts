@@ -119,6 +119,24 @@ export const assertSound = (rows: ReadonlyArray<HeldRow>, sha256: (text: string)
   }
 }
 
+/** What is sealed is an age file, and not just spelt in other letters. */
+export const assertSealed = (rows: ReadonlyArray<HeldRow>) => {
+  for (const row of rows) {
+    const entity = entityOf(row)
+    const sealed =
+      "profile" in entity
+        ? entity.profile
+        : entity.kind === "key-wrap"
+          ? entity.box
+          : entity.kind === "lti-consumer"
+            ? entity.secret
+            : undefined
+    if (sealed === undefined) continue
+    const text = Buffer.from(sealed, "base64").toString("latin1")
+    assert.ok(text.startsWith("age-encryption.org/v1\n"), `${row.id} is not sealed`)
+  }
+}
+
 /** Invariant 4: what an unsettled execution needs is on the device. */
 export const assertKept = (rows: ReadonlyArray<HeldRow>, unsettled: ReadonlyArray<Execution>) => {
   const here = new Set(rows.map((row) => `${row.organisation} ${keyText(row)}`))

@@ -12,7 +12,7 @@ import { type Dice, dice as newDice } from "./dice.ts"
 import { entityOf, executions, heldRows, offerRows, tamper } from "./observe.ts"
 import { enrol, type Machine, type Rules, type Step, type World } from "./world.ts"
 import { EDITS, managerOf, unblockAll } from "./world-office.ts"
-import { afterSync, assertCommitted, assertMachine, seen } from "./world-rules.ts"
+import { afterSync, assertCommitted, assertLogins, assertMachine, seen } from "./world-rules.ts"
 
 const on =
   (act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>): Step =>
@@ -340,6 +340,7 @@ export const quiet: Rules["quiet"] = Effect.fnUntraced(function* (world) {
       if (!wanted.includes(first))
         throw new Error(`${machine.name}, when all was quiet: ${outcome}`)
     }
+    yield* assertLogins(world, machine)
     const unsettled = (yield* site.run(executions)).filter(({ state }) => state !== "settled")
     for (const execution of unsettled) yield* site.run(put({ ...execution, state: "settled" }))
     yield* synchronise(world, machine, { dryRun: false, confirmRemovals: true })

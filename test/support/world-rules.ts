@@ -1,6 +1,7 @@
 /** What must be true in the simulated world after every step, whatever happened (invariants). */
 import assert from "node:assert/strict"
 import { Cause, Effect, Exit, Option, Result, Schema } from "effect"
+import { open } from "../../application/open.ts"
 import { Blobs, DeviceIdentity, Hashing, Opener, Passwords } from "../../application/ports.ts"
 import type { PullOptions } from "../../application/pull.ts"
 import type { Synced } from "../../application/sync.ts"
@@ -42,6 +43,7 @@ export const assertMachine = Effect.fnUntraced(function* (world: World, machine:
   if (machine.drifted) return
   const { sha256 } = yield* site.run(Hashing)
   Observe.assertSound(rows, sha256)
+  Observe.assertSealed(rows)
   for (const row of rows) {
     const said = `${row.organisation} ${keyText(row)} ${row.digest}`
     assert.ok(world.offered.has(said), `nobody offered ${said}`)
@@ -217,3 +219,52 @@ const openWrap = Effect.fnUntraced(function* (
 }, Effect.orDie)
 
 const decodeKey = Schema.decodeUnknownEffect(Schema.fromJsonString(WrappedKey))
+
+/** People who log in when all is quiet: each costs a derivation and a look into every content. */
+const LOGINS_TRIED = 3
+
+/** Whoever is on the device opens with their password what they may sit, or whom they look after. */
+export const assertLogins = Effect.fnUntraced(function* (world: World, { site }: Machine) {
+  const all = (yield* site.run(Observe.heldRows))
+    .filter(({ held }) => held === 0)
+    .map((row) => ({ organisation: row.organisation, entity: Observe.entityOf(row) }))
+  const people = all.filter(({ entity }) => "wrap" in entity)
+  const first = world.next()
+  for (let at = 0; at < Math.min(LOGINS_TRIED, people.length); at++) {
+    const found = people[(first * 5 + at * 3) % people.length]
+    if (found === undefined || !("wrap" in found.entity)) continue
+    const { entity: person, organisation } = found
+    const login = world.logins.get(person.id) ?? ""
+    const password = world.passwords.get(person.wrap.recipient) ?? ""
+    const opened = yield* Effect.orDie(site.run(open(login, password)))
+    const here = opened.find((one) => one.organisation === organisation)
+    const inside = all.filter((one) => one.organisation === organisation)
+    assert.equal(here?.profile.login, login)
+    const sittings = inside.flatMap(({ entity }) =>
+      entity.kind === "eligibility" && entity.testTakers.includes(person.id) ? [entity.id] : []
+    )
+    if (person.kind === "test-taker") {
+      assert.deepEqual(
+        here?.deliveries.map(({ eligibility }) => eligibility.id).sort(),
+        sittings.sort()
+      )
+      for (const { content, delivery } of here?.deliveries ?? []) {
+        assert.ok(typeof content === "object", `${delivery.id} is ${content} to ${login}`)
+      }
+    }
+    const rosters = inside.flatMap(({ entity }) => {
+      const mine =
+        entity.kind === "test-center" &&
+        [...entity.administrators, ...entity.proctors].includes(person.id)
+      if (!mine) return []
+      const takers = inside.flatMap((one) =>
+        one.entity.kind === "eligibility" && one.entity.testCenter === entity.id
+          ? one.entity.testTakers
+          : []
+      )
+      return takers.length === 0 ? [] : [`${entity.label} ${new Set(takers).size}`]
+    })
+    const shown = here?.roster.map(({ center, people: listed }) => `${center} ${listed.length}`)
+    assert.deepEqual(shown?.sort(), rosters.sort())
+  }
+})
