@@ -10,55 +10,13 @@ import { Refused } from "../application/refused.ts"
 import { KINDS } from "../domain/entity.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
-import { PROGRAM_VERSION } from "../domain/release.ts"
-import type * as CatalogueCommands from "./catalogue-commands.ts"
-import type * as CentralCommands from "./central-commands.ts"
+import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
+import { credentials, devices } from "./cli-clients.ts"
 import { answer, shared } from "./cli-run.ts"
-import type { Command as Definition } from "./command.ts"
-import { readCentral } from "./settings.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
 import { askPassword } from "./terminal-prompt.ts"
-import type { CentralPorts } from "./wiring.ts"
-
-/** Finds a command among those that are loaded when one of them runs. */
-type Pick<Args, Report, R> = (
-  commands: typeof CentralCommands,
-  catalogue: typeof CatalogueCommands
-) => Definition<Args, Report, R>
-
-const loadCommands = Effect.promise(() =>
-  Promise.all([import("./central-commands.ts"), import("./catalogue-commands.ts")])
-)
-
-/** Runs a command of central here, or in the server that owns the data directory. */
-const atCentral = Effect.fnUntraced(function* <Args, Report>(
-  command: Definition<Args, Report, CentralPorts>,
-  args: Args
-) {
-  const { data: directory } = yield* shared
-  const settings = yield* readCentral(directory)
-  const { acquire, layerCentral } = yield* Effect.promise(() => import("./wiring.ts"))
-  const { dispatch } = yield* Effect.promise(() => import("./dispatch.ts"))
-  return yield* dispatch({
-    directory,
-    version: PROGRAM_VERSION,
-    command,
-    args,
-    acquire: acquire(directory),
-    local: layerCentral(directory, settings)
-  })
-})
-
-const answerAtCentral = Effect.fnUntraced(function* <Args, Report, R extends CentralPorts>(
-  pick: Pick<Args, Report, R>,
-  args: Args,
-  show: (report: Report) => string
-) {
-  const command = pick(...(yield* loadCommands))
-  yield* answer({ run: atCentral(command, args), encode: command.encodeReport, show })
-})
 
 const init = Command.make(
   "init",
@@ -298,107 +256,6 @@ const restored = Command.make("restored", {}, () =>
     () => "Central begins anew: each device fetches everything at its next synchronisation."
   )
 ).pipe(Command.withDescription("Say that central's database was restored from a backup"))
-
-const showClients = (report: {
-  readonly clients: ReadonlyArray<{
-    readonly id: string
-    readonly name: string
-    readonly organisations: ReadonlyArray<string>
-    readonly state: string
-    readonly lastSeenAt: number | null
-    readonly program: string | null
-  }>
-}) =>
-  table(
-    ["ID", "NAME", "ORGANISATIONS", "STATE", "LAST SEEN", "VERSION"],
-    report.clients.map((client) => [
-      client.id,
-      client.name,
-      client.organisations.join(", "),
-      client.state,
-      client.lastSeenAt === null ? "never" : new Date(client.lastSeenAt).toISOString(),
-      client.program ?? ""
-    ])
-  )
-
-const change = (name: "block" | "unblock" | "revoke", description: string) =>
-  Command.make(name, { id: Argument.String("id") }, ({ id }) =>
-    answerAtCentral(
-      (commands) => commands.devicesChange,
-      { id, change: name, name: null },
-      () => `${id}: ${name}ed`
-    )
-  ).pipe(Command.withDescription(description))
-
-const devices = Command.make("devices").pipe(
-  Command.withDescription("Devices that are enrolled"),
-  Command.withSubcommands([
-    Command.make("list", {}, () =>
-      answerAtCentral((commands) => commands.devicesList, {}, showClients)
-    ),
-    change("block", "Refuse a device until it is unblocked"),
-    change("unblock", "Let a blocked device in again"),
-    change("revoke", "Refuse a device for good"),
-    Command.make(
-      "rename",
-      { id: Argument.String("id"), name: Argument.String("name") },
-      ({ id, name }) =>
-        answerAtCentral(
-          (commands) => commands.devicesChange,
-          { id, change: "rename", name },
-          () => `${id}: ${name}`
-        )
-    )
-  ])
-)
-
-const generate = Command.make(
-  "generate",
-  {
-    organisations: Flag.String("organisation").pipe(
-      Flag.withDescription("An organisation id; give the flag again for more"),
-      Flag.atLeast(1)
-    ),
-    name: Flag.String("name").pipe(Flag.withDefault("credential"))
-  },
-  Effect.fnUntraced(function* ({ name, organisations }) {
-    const { data } = yield* shared
-    const { url } = yield* readCentral(data)
-    const args = { name, organisations: organisations.map((one) => OrganisationId.make(one)) }
-    yield* answer({
-      run: Effect.gen(function* () {
-        const [{ credentialsGenerate }] = yield* loadCommands
-        const { key, secret } = yield* atCentral(credentialsGenerate, args)
-        return { key, secret, tokenUrl: `${url}/oauth/token` }
-      }),
-      encode: ({ key, secret, tokenUrl }) => Effect.succeed({ key, secret, tokenUrl }),
-      show: ({ key, secret, tokenUrl }) =>
-        [
-          `key       ${key}`,
-          `secret    ${secret}`,
-          `tokenUrl  ${tokenUrl}`,
-          "The secret is shown this once only."
-        ].join("\n")
-    })
-  })
-).pipe(Command.withDescription("Make an OAuth credential for some organisations"))
-
-const credentials = Command.make("credentials").pipe(
-  Command.withDescription("OAuth credentials for integrators and for enrolment without a login"),
-  Command.withSubcommands([
-    generate,
-    Command.make("list", {}, () =>
-      answerAtCentral((commands) => commands.credentialsList, {}, showClients)
-    ),
-    Command.make("revoke", { key: Argument.String("key") }, ({ key }) =>
-      answerAtCentral(
-        (commands) => commands.credentialsRevoke,
-        { key },
-        () => `${key} is revoked.`
-      )
-    )
-  ])
-)
 
 export const centralTree = Command.make("central").pipe(
   Command.withDescription("The central server: catalogue, devices, credentials"),
