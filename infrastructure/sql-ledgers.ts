@@ -117,7 +117,8 @@ export const layerLoginTries = Layer.effect(
         const [row] = yield* Effect.orDie(rowOf(tag))
         const wait = (row?.not_before_ms ?? 0) - now
         // A longer wait than the longest says that the clock went back: nobody waits for years.
-        if (wait > 0 && wait <= WAIT_MAX_MILLIS) return yield* new TooManyTries({ waitMillis: wait })
+        if (wait > 0 && wait <= WAIT_MAX_MILLIS)
+          return yield* new TooManyTries({ waitMillis: wait })
       }),
       failed: Effect.fn("LoginTries.failed")(function* (tag, now) {
         const [row] = yield* rowOf(tag)
