@@ -541,6 +541,11 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlySet<EntityId>>
+    /** Which of these people a key wrap is here for, held or kept back. */
+    readonly readers: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlySet<EntityId>>
     /** Entities of some kinds that are here, held or kept back. */
     readonly entities: (
       organisation: OrganisationId,

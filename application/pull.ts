@@ -8,7 +8,7 @@
  * (invariants 1 to 4).
  */
 import { Effect, Result, Schema, Stream } from "effect"
-import type { Kind } from "../domain/entity.ts"
+import type { EntityKey, Kind } from "../domain/entity.ts"
 import { keyFromText, references, withReferred } from "../domain/entity.ts"
 import { type Cursor, type FeedPage, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
@@ -151,7 +151,8 @@ const fetchToEnd = Effect.fnUntraced(function* (
     const reached = yield* endOf(page, since)
     // The next page is under way while this one is kept: two of them are in memory, never more.
     const next = page.more ? ask(reached) : Effect.succeed(answer)
-    const kept = keep(organisation, page, reached, wanted)
+    // What has come is kept, also when somebody cancels while the next is awaited.
+    const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
     const [following] = yield* Effect.all([next, kept], { concurrency: 2 })
     const total = Math.max(0, page.head - began)
     yield* report({
@@ -266,19 +267,32 @@ const checkReferences = Effect.fnUntraced(function* (organisation: OrganisationI
   const present = yield* holdings.present(organisation, [...named])
   for (const id of named) if (!present.has(id)) return yield* new Dangling({ id })
 
-  const gone = new Set<EntityId>()
-  for (const key of todo.remove.map(keyFromText)) {
-    if (key.kind !== "key-wrap") gone.add(key.id)
+  const gone = todo.remove.map(keyFromText).filter(({ kind }) => kind !== "key-wrap")
+  const stillNamed = gone.length === 0 ? new Set() : yield* namedHere(organisation, gone)
+  for (const { id } of gone) if (stillNamed.has(id)) return yield* new Dangling({ id })
+})
+
+/**
+ * What entities that are here name; of what key wraps name, only as much as `gone` asks for. A wrap
+ * is found by its reader, but by the center or delivery it is about only among all wraps.
+ */
+const namedHere = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  gone: ReadonlyArray<EntityKey>
+) {
+  const holdings = yield* Holdings
+  const named = new Set<EntityId>()
+  const ids = gone.map(({ id }) => id)
+  for (const id of yield* holdings.readers(organisation, ids)) named.add(id)
+  if (gone.some(({ kind }) => kind === "test-center" || kind === "delivery")) {
+    for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(named, id)
   }
-  if (gone.size === 0) return
-  const stillNamed = new Set<EntityId>()
-  for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(stillNamed, id)
-  yield* Stream.runForEach(holdings.entities(organisation, NAMING_KINDS), (entity) =>
+  yield* Stream.runForEachArray(holdings.entities(organisation, NAMING_KINDS), (entities) =>
     Effect.sync(() => {
-      for (const id of references(entity)) stillNamed.add(id)
+      for (const id of entities.flatMap(references)) named.add(id)
     })
   )
-  for (const id of gone) if (stillNamed.has(id)) return yield* new Dangling({ id })
+  return named
 })
 
 /** The kinds that name others in their bodies. */

@@ -42,7 +42,13 @@ const DAY = 24 * 3_600_000
 export const catalogueOf = (
   testTakers: number = TEST_TAKERS,
   organisation = "bench"
-): Catalogue => ({ testTakers, centers: CENTERS, deliveries: DELIVERIES, organisation })
+): Catalogue => ({
+  testTakers,
+  centers: CENTERS,
+  // One that nobody may sit would not be offered to anybody.
+  deliveries: Math.min(DELIVERIES, Math.ceil(testTakers / ROSTER)),
+  organisation
+})
 
 /** How many entities a catalogue has. */
 export const count = (of: Catalogue): number =>
@@ -120,7 +126,7 @@ const makers = (of: Catalogue, dice: Dice) => {
         kind: "organisation",
         id: `org:${organisation}`,
         organisation,
-        loginKey: dice(44).toString("base64")
+        loginKey: dice(32).toString("base64")
       }),
     center: (n: number) =>
       entity({
@@ -175,8 +181,8 @@ const content = (dice: Dice) => ({
 })
 
 /** An age file to two readers around a name, and one to one reader around a key. */
-const PROFILE_BYTES = 480
-const WRAP_BYTES = 420
+const PROFILE_BYTES = 505
+const WRAP_BYTES = 370
 
 const testTaker = (id: string, dice: Dice) => ({
   kind: "test-taker",
