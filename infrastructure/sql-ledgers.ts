@@ -109,8 +109,8 @@ export const layerLoginTries = Layer.effect(
     const sql = yield* SqlClient.SqlClient
     const rowOf = SqlSchema.findAll({
       Request: Schema.String,
-      Result: Schema.Struct({ failures: Schema.Int, not_before_ms: Schema.Int }),
-      execute: (tag) => sql`SELECT failures, not_before_ms FROM login_tries WHERE tag = ${tag}`
+      Result: Schema.Struct({ not_before_ms: Schema.Int }),
+      execute: (tag) => sql`SELECT not_before_ms FROM login_tries WHERE tag = ${tag}`
     })
     return LoginTries.of({
       admit: Effect.fn("LoginTries.admit")(function* (tag, now) {
@@ -118,15 +118,21 @@ export const layerLoginTries = Layer.effect(
         const wait = (row?.not_before_ms ?? 0) - now
         if (wait > 0) return yield* new TooManyTries({ waitMillis: wait })
       }),
-      failed: Effect.fn("LoginTries.failed")(function* (tag, now) {
-        const [row] = yield* rowOf(tag)
-        const failures = (row?.failures ?? 0) + 1
-        yield* sql`
-          INSERT INTO login_tries (tag, failures, not_before_ms)
-          VALUES (${tag}, ${failures}, ${now + waitAfter(failures)})
-          ON CONFLICT (tag) DO UPDATE SET failures = login_tries.failures + 1,
-            not_before_ms = excluded.not_before_ms`
-      }, Effect.orDie),
+      failed: Effect.fn("LoginTries.failed")(
+        function* (tag, now) {
+          // Counted first: the row is then ours, and of many at once each waits for its own number.
+          const [row] = yield* sql<{ failures: number }>`
+            INSERT INTO login_tries (tag, failures, not_before_ms)
+            VALUES (${tag}, 1, ${now})
+            ON CONFLICT (tag) DO UPDATE SET failures = login_tries.failures + 1
+            RETURNING failures`
+          yield* sql`
+            UPDATE login_tries SET not_before_ms = ${now + waitAfter(row?.failures ?? 1)}
+            WHERE tag = ${tag}`
+        },
+        sql.withTransaction,
+        Effect.orDie
+      ),
       clear: (tag) => Effect.orDie(Effect.asVoid(sql`DELETE FROM login_tries WHERE tag = ${tag}`))
     })
   })
