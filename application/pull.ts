@@ -152,7 +152,8 @@ const fetchToEnd = Effect.fnUntraced(function* (
       const kept = checked.filter(
         ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
       )
-      yield* holdings.stage(organisation, kept, reached)
+      // What only some kinds were taken from is nothing that a later pull may build on.
+      yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
     }
     const total = Math.max(0, page.head - began)
     yield* report({
