@@ -10,7 +10,7 @@ import { keyFromText, keyText } from "../domain/entity.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { plan } from "../domain/plan.ts"
 import { BUCKETS, bucketOf, changed, EMPTY, type SetDigest, sameSet } from "../domain/set-digest.ts"
-import { checkChange } from "./check.ts"
+import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
 import { Atomic, Central, CentralInconsistent, Holdings } from "./ports.ts"
 import { guardRemovals, type PullOptions } from "./pull.ts"
@@ -58,7 +58,7 @@ export const audit = Effect.fn("audit")(function* (
   const { create, update } = plan(local, remote, new Set())
   const wanted = [...create, ...update]
   const fetched = yield* central.entities(organisation, wanted.map(keyFromText))
-  const changes = yield* Effect.forEach(fetched, checkChange)
+  const changes = yield* checkChanges(fetched)
   const promised = changes.every(({ change }) => remote.get(keyText(change)) === change.digest)
   if (!promised || changes.length !== wanted.length) {
     return yield* new CentralInconsistent({ what: "the catalogue changed during the audit" })

@@ -273,6 +273,8 @@ export class Feeds extends Context.Service<
       organisation: OrganisationId,
       since: Cursor
     ) => Effect.Effect<FeedPage, FeedReset>
+    /** Makes every cursor void, and answers the new epoch. */
+    readonly newEpoch: Effect.Effect<string>
     readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets>
     /** The live entities of one bucket, without their bodies. */
     readonly bucket: (
@@ -539,6 +541,11 @@ export class Holdings extends Context.Service<
     ) => Effect.Effect<void>
     /** Which of these ids are here, held or kept back. */
     readonly present: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlySet<EntityId>>
+    /** Which of these people a key wrap is here for, held or kept back. */
+    readonly readers: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlySet<EntityId>>

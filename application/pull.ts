@@ -8,14 +8,14 @@
  * (invariants 1 to 4).
  */
 import { Effect, Result, Schema, Stream } from "effect"
-import type { Kind } from "../domain/entity.ts"
+import type { EntityKey, Kind } from "../domain/entity.ts"
 import { keyFromText, references, withReferred } from "../domain/entity.ts"
 import { type Cursor, type FeedPage, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
 import { isIdle, needsConfirmation, type Plan, plan } from "../domain/plan.ts"
 import { sameSet } from "../domain/set-digest.ts"
-import { checkChange } from "./check.ts"
+import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
 import { Atomic, Central, CentralInconsistent, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
@@ -130,11 +130,12 @@ const fetchToEnd = Effect.fnUntraced(function* (
   const central = yield* Central
   const holdings = yield* Holdings
   const wanted = kinds === undefined ? undefined : withReferred(kinds)
+  const ask = (after: Cursor) => Effect.result(central.page(organisation, after))
   let since = yield* holdings.stagedCursor(organisation)
   let began = since.version
   let anew = false
+  let answer = yield* ask(since)
   for (;;) {
-    const answer = yield* Effect.result(central.page(organisation, since))
     if (Result.isFailure(answer)) {
       if (answer.failure._tag !== "FeedReset") return yield* answer.failure
       // Once: a central that lives two lives at a time would send us round and round.
@@ -143,18 +144,16 @@ const fetchToEnd = Effect.fnUntraced(function* (
       anew = true
       since = START
       began = 0
+      answer = yield* ask(since)
       continue
     }
     const page = answer.success
     const reached = yield* endOf(page, since)
-    if (page.changes.length > 0) {
-      const checked = yield* Effect.forEach(page.changes, checkChange)
-      const kept = checked.filter(
-        ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
-      )
-      // What only some kinds were taken from is nothing that a later pull may build on.
-      yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
-    }
+    // The next page is under way while this one is kept: two of them are in memory, never more.
+    const next = page.more ? ask(reached) : Effect.succeed(answer)
+    // What has come is kept, also when somebody cancels while the next is awaited.
+    const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
+    const [following] = yield* Effect.all([next, kept], { concurrency: 2 })
     const total = Math.max(0, page.head - began)
     yield* report({
       kind: `entities ${organisation}`,
@@ -165,7 +164,27 @@ const fetchToEnd = Effect.fnUntraced(function* (
     })
     if (!page.more) return { last: page, anew } satisfies Fetched
     since = reached
+    answer = following
   }
+})
+
+/** Checks a page and keeps aside what is wanted of it. */
+const keep = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  page: FeedPage,
+  reached: Cursor,
+  wanted: ReadonlySet<Kind> | undefined
+) {
+  if (page.changes.length === 0) return
+  const holdings = yield* Holdings
+  // Lets the request for the next page leave first: checking takes the whole thread.
+  yield* Effect.yieldNow
+  const checked = yield* checkChanges(page.changes)
+  const kept = checked.filter(
+    ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
+  )
+  // What only some kinds were taken from is nothing that a later pull may build on.
+  yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
 })
 
 /** Where a page leaves the cursor. A page that stands still or goes back would never end. */
@@ -249,19 +268,32 @@ const checkReferences = Effect.fnUntraced(function* (organisation: OrganisationI
   const present = yield* holdings.present(organisation, [...named])
   for (const id of named) if (!present.has(id)) return yield* new Dangling({ id })
 
-  const gone = new Set<EntityId>()
-  for (const key of todo.remove.map(keyFromText)) {
-    if (key.kind !== "key-wrap") gone.add(key.id)
+  const gone = todo.remove.map(keyFromText).filter(({ kind }) => kind !== "key-wrap")
+  const stillNamed = gone.length === 0 ? new Set() : yield* namedHere(organisation, gone)
+  for (const { id } of gone) if (stillNamed.has(id)) return yield* new Dangling({ id })
+})
+
+/**
+ * What entities that are here name; of what key wraps name, only as much as `gone` asks for. A wrap
+ * is found by its reader, but by the center or delivery it is about only among all wraps.
+ */
+const namedHere = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  gone: ReadonlyArray<EntityKey>
+) {
+  const holdings = yield* Holdings
+  const named = new Set<EntityId>()
+  const ids = gone.map(({ id }) => id)
+  for (const id of yield* holdings.readers(organisation, ids)) named.add(id)
+  if (gone.some(({ kind }) => kind === "test-center" || kind === "delivery")) {
+    for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(named, id)
   }
-  if (gone.size === 0) return
-  const stillNamed = new Set<EntityId>()
-  for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(stillNamed, id)
-  yield* Stream.runForEach(holdings.entities(organisation, NAMING_KINDS), (entity) =>
+  yield* Stream.runForEachArray(holdings.entities(organisation, NAMING_KINDS), (entities) =>
     Effect.sync(() => {
-      for (const id of references(entity)) stillNamed.add(id)
+      for (const id of entities.flatMap(references)) named.add(id)
     })
   )
-  for (const id of gone) if (stillNamed.has(id)) return yield* new Dangling({ id })
+  return named
 })
 
 /** The kinds that name others in their bodies. */

@@ -14,6 +14,7 @@ import { busy, certificateFiles, fingerprintOfPem } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
 import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
+import { layerLogs } from "./server-logs.ts"
 import { readCentral } from "./settings.ts"
 import { acquire, layerCentral } from "./wiring.ts"
 
@@ -35,7 +36,7 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
   const tls = yield* certificateOf(options)
   const server = CentralServer.layer({ host, port, tls }).pipe(
     Layer.provideMerge(layerCentral(directory, settings)),
-    Layer.provide(CentralServer.layerLogs)
+    Layer.provide(layerLogs)
   )
   return yield* Effect.gen(function* () {
     if (owned) {

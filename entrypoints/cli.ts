@@ -2,6 +2,7 @@
 import { Command } from "effect/cli"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralTree } from "./cli-central.ts"
+import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
 import { root, runCli } from "./cli-run.ts"
 
@@ -9,7 +10,7 @@ const cli = root.pipe(
   Command.withDescription(
     "Carries tests to schools without a reliable network and brings the results home"
   ),
-  Command.withSubcommands([centralTree, deviceTree, syncTree, statusTree, historyTree])
+  Command.withSubcommands([demoCommand, centralTree, deviceTree, syncTree, statusTree, historyTree])
 )
 
 runCli(cli, { version: PROGRAM_VERSION })

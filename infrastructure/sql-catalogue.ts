@@ -121,7 +121,9 @@ const make = Effect.gen(function* () {
       SELECT id FROM up WHERE substr(id, 1, 4) = 'org:'`
   })
 
-  const put = Effect.fn("Catalogue.put")(function* (records: ReadonlyArray<CatalogueRecord>) {
+  const put = Effect.fn("Catalogue.put")(function* (given: ReadonlyArray<CatalogueRecord>) {
+    // Of two of one record the later counts; the earlier must not leave its links behind.
+    const records = [...new Map(given.map((record) => [record.id, record])).values()]
     yield* inChunks(
       records,
       (chunk) =>

@@ -51,7 +51,7 @@ const make = Effect.gen(function* () {
           ${one.keys?.sig ?? null}, ${secretHash ?? null})
         ON CONFLICT (id) DO UPDATE SET name = excluded.name,
           organisations = excluded.organisations, state = excluded.state, keys = excluded.keys,
-          serial = excluded.serial,
+          sig = excluded.sig, serial = excluded.serial,
           secret_hash = COALESCE(excluded.secret_hash, clients.secret_hash)`
     }, Effect.orDie),
 

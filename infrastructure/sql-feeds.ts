@@ -17,7 +17,7 @@ import { Digest, EntityId } from "../domain/id.ts"
 import { BUCKETS, bucketOf, changed, EMPTY, marks } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
-import { setting } from "./sql-settings.ts"
+import { changeSetting, setting } from "./sql-settings.ts"
 
 const HeadRow = Schema.Struct({
   head: Schema.Int,
@@ -55,12 +55,7 @@ const BlobOf = Schema.Struct({ content: Schema.Struct({ blob: Digest }) })
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const epochOf = yield* Effect.cached(
-    setting(sql, "epoch").pipe(
-      Effect.map((epoch) => epoch ?? ""),
-      Effect.orDie
-    )
-  )
+  const epochOf = Effect.orDie(Effect.map(setting(sql, "epoch"), (epoch) => epoch ?? ""))
 
   const heads = SqlSchema.findAll({
     Request: Schema.String,
@@ -114,10 +109,21 @@ const make = Effect.gen(function* () {
   })
   const decodePage = Schema.decodeUnknownEffect(Schema.Array(PageRow))
 
+  const lock = Effect.fn("Feeds.lock")(
+    (organisation: OrganisationId) => sql`
+      INSERT INTO feeds (organisation, head, count, a, b)
+      VALUES (${organisation}, 0, 0, 0, 0)
+      ON CONFLICT (organisation) DO UPDATE SET head = feeds.head`
+  )
+
   const append = Effect.fn("Feeds.append")(function* (
     organisation: OrganisationId,
-    offers: ReadonlyArray<Offer>
+    given: ReadonlyArray<Offer>
   ) {
+    // What is read here must still hold when it is written, whether or not the caller locked.
+    yield* lock(organisation)
+    // Of two offers of one entity the later counts; counting both would falsify the set's digest.
+    const offers = [...new Map(given.map((offer) => [keyText(offer.key), offer])).values()]
     const before = new Map<string, Digest | null>()
     yield* inChunks(offers, (chunk) =>
       Effect.map(known({ organisation, ids: chunk.map((offer) => offer.key.id) }), (rows) => {
@@ -162,12 +168,7 @@ const make = Effect.gen(function* () {
   })
 
   return Feeds.of({
-    lock: Effect.fn("Feeds.lock")(function* (organisation) {
-      yield* sql`
-        INSERT INTO feeds (organisation, head, count, a, b)
-        VALUES (${organisation}, 0, 0, 0, 0)
-        ON CONFLICT (organisation) DO UPDATE SET head = feeds.head`
-    }, Effect.orDie),
+    lock: (organisation) => Effect.orDie(Effect.asVoid(lock(organisation))),
 
     stamps: Effect.fn("Feeds.stamps")(function* (organisation) {
       const rows = yield* stampRows(organisation)
@@ -196,6 +197,12 @@ const make = Effect.gen(function* () {
       const set = feed === undefined ? EMPTY : { count: feed.count, a: feed.a, b: feed.b }
       return { organisation, epoch, head, more: last < head, set, changes }
     }),
+
+    newEpoch: Effect.gen(function* () {
+      const epoch = crypto.randomUUID()
+      yield* changeSetting(sql, "epoch", epoch)
+      return epoch
+    }).pipe(Effect.orDie),
 
     buckets: Effect.fn("Feeds.buckets")(function* (organisation) {
       const rows = yield* bucketRows(organisation)

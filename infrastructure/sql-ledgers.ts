@@ -117,17 +117,23 @@ export const layerLoginTries = Layer.effect(
         const [row] = yield* Effect.orDie(rowOf(tag))
         const wait = (row?.not_before_ms ?? 0) - now
         // A longer wait than the longest says that the clock went back: nobody waits for years.
-        if (wait > 0 && wait <= WAIT_MAX_MILLIS) return yield* new TooManyTries({ waitMillis: wait })
+        if (wait > 0 && wait <= WAIT_MAX_MILLIS)
+          return yield* new TooManyTries({ waitMillis: wait })
       }),
-      failed: Effect.fn("LoginTries.failed")(function* (tag, now) {
-        const [row] = yield* rowOf(tag)
-        const failures = (row?.failures ?? 0) + 1
-        yield* sql`
-          INSERT INTO login_tries (tag, failures, not_before_ms)
-          VALUES (${tag}, ${failures}, ${now + waitAfter(failures)})
-          ON CONFLICT (tag) DO UPDATE SET failures = login_tries.failures + 1,
-            not_before_ms = excluded.not_before_ms`
-      }, Effect.orDie),
+      // Counted first, so that the row is locked and tries at the same moment count as many.
+      failed: Effect.fn("LoginTries.failed")(
+        function* (tag, now) {
+          const [row] = yield* sql<{ failures: number }>`
+            INSERT INTO login_tries (tag, failures, not_before_ms) VALUES (${tag}, 1, 0)
+            ON CONFLICT (tag) DO UPDATE SET failures = login_tries.failures + 1
+            RETURNING failures`
+          yield* sql`
+            UPDATE login_tries SET not_before_ms = ${now + waitAfter(row?.failures ?? 1)}
+            WHERE tag = ${tag}`
+        },
+        sql.withTransaction,
+        Effect.orDie
+      ),
       clear: (tag) => Effect.orDie(Effect.asVoid(sql`DELETE FROM login_tries WHERE tag = ${tag}`))
     })
   })

@@ -18,8 +18,8 @@ import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { migrate } from "../infrastructure/sql-migrate.ts"
 import * as Sqlite from "../infrastructure/sql-sqlite.ts"
 import { sha256 as digestOf } from "./support/arbitrary.ts"
-import { sha256 } from "./support/central-memory.ts"
 import { freshSqlite } from "./support/database.ts"
+import { sha256 } from "./support/offers.ts"
 
 const ONE = OrganisationId.make("0123")
 const OTHER = OrganisationId.make("123")

@@ -75,6 +75,12 @@ describe("PostgreSQL", () => {
           yield* Fiber.interrupt(fiber)
           yield* until(sql, 0)
         }
+        // interrupted before the driver has sent it, or just after
+        const atOnce = yield* Effect.forkChild(sql`SELECT pg_sleep(600)`, {
+          startImmediately: true
+        })
+        yield* Fiber.interrupt(atOnce)
+        yield* until(sql, 0)
         assert.deepStrictEqual(yield* notes(sql), [])
       })
     )

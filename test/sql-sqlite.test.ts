@@ -161,14 +161,16 @@ for (const [name, open] of engines) {
 }
 
 describe("sql.js on files", () => {
-  /** Breaks the n-th sync from now on this file's folder, once. */
-  const breakSync = (n: number) =>
+  /** Fails the n-th sync of a file or of a directory from now on, once, as a broken disk would. */
+  const breakSync = (what: "file" | "directory", n: number) =>
     Effect.acquireRelease(
       Effect.sync(() => {
         const real = fs.fsyncSync
         let left = n
         fs.fsyncSync = (fd) => {
-          if (--left === 0) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" })
+          if (fs.fstatSync(fd).isDirectory() === (what === "directory") && --left === 0) {
+            throw Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO" })
+          }
           real(fd)
         }
         return real
@@ -185,7 +187,7 @@ describe("sql.js on files", () => {
           const done: Array<string> = []
           yield* Effect.scoped(
             Effect.andThen(
-              breakSync(n),
+              breakSync("file", n),
               Effect.forEach(["a", "b", "c", "d", "e"], (body) =>
                 sql.withTransaction(write(sql, body)).pipe(
                   Effect.tap(() => Effect.sync(() => done.push(body))),
@@ -207,6 +209,52 @@ describe("sql.js on files", () => {
           found.map((row) => row.body),
           [...acknowledged, "f"]
         )
+      })
+    )
+  )
+
+  /** Counts how often the file itself is opened from now on. */
+  const countOpens = (file: string) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const real = fs.openSync
+          const counted = { real, opens: 0 }
+          fs.openSync = (path, flags, mode) => {
+            if (path === file) counted.opens++
+            return real(path, flags, mode)
+          }
+          return counted
+        }),
+        ({ real }) => Effect.sync(() => (fs.openSync = real))
+      ),
+      (counted) => () => counted.opens
+    )
+
+  it.live("opens the file anew after a failed sync, and only then", () =>
+    Effect.gen(function* () {
+      const file = `${fs.realpathSync(dirname(yield* freshSqlite()))}/test.db`
+      yield* Effect.gen(function* () {
+        const sql = yield* createNotes
+        const opens = yield* countOpens(file)
+        yield* write(sql, "a")
+        assert.strictEqual(opens(), 0)
+        yield* Effect.scoped(Effect.andThen(breakSync("file", 1), Effect.flip(write(sql, "lost"))))
+        yield* write(sql, "b")
+        assert.strictEqual(opens(), 1)
+        assert.deepStrictEqual(yield* notes(sql), ["a", "b"])
+      }).pipe(Effect.provide(Sqlite.layer(file)), Effect.scoped)
+      yield* soundFile(file)
+    })
+  )
+
+  it.live("never acknowledges a commit whose journal's directory was not synced", () =>
+    embedded(Sqlite.layer)(
+      Effect.gen(function* () {
+        yield* Effect.scoped(Effect.andThen(breakSync("directory", 1), Effect.flip(createNotes)))
+        const sql = yield* createNotes
+        yield* write(sql, "a")
+        assert.deepStrictEqual(yield* notes(sql), ["a"])
       })
     )
   )

@@ -185,7 +185,7 @@ const statements = (inDatabase: InDatabase) =>
           yield* sql`CREATE TABLE things (id integer PRIMARY KEY)`
           yield* sql`INSERT INTO things (id) VALUES (1)`
           const all = sql`SELECT * FROM things`
-          assert.deepStrictEqual(yield* all.unprepared, [{ id: 1 }])
+          assert.deepStrictEqual(yield* all, [{ id: 1 }])
           yield* sql`ALTER TABLE things ADD COLUMN name text`
           assert.deepStrictEqual(yield* all, [{ id: 1, name: null }])
         })

@@ -1,0 +1,19 @@
+/** The adapters keep their ports' contracts on every database that they may run on. */
+import * as Catalogue from "./contract/catalogue.ts"
+import * as Clients from "./contract/clients.ts"
+import * as Feeds from "./contract/feeds.ts"
+import * as Ledgers from "./contract/ledgers.ts"
+import { DATABASES, freshCentral, freshDevice, shared } from "./support/wired.ts"
+
+for (const database of DATABASES) {
+  const central = shared(freshCentral(database))
+  Catalogue.suite(database, central)
+  Feeds.suite(database, central)
+  Clients.suite(database, central)
+  Ledgers.centralSuite(database, central)
+}
+
+for (const engine of ["sqljs", "node"] as const) {
+  const device = shared(freshDevice(engine))
+  Ledgers.deviceSuite(engine, device)
+}
