@@ -503,7 +503,10 @@ export class Holdings extends Context.Service<
     readonly cursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
     /** Where an interrupted fetch stopped: the cursor to ask from. */
     readonly stagedCursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
-    /** Keeps checked changes aside, durably; the same entity again replaces the older. */
+    /**
+     * Keeps checked changes aside, durably; the same entity again replaces the older. A later fetch
+     * goes on from `reached`; from the device's own cursor where that is the start.
+     */
     readonly stage: (
       organisation: OrganisationId,
       changes: ReadonlyArray<Checked>,

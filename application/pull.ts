@@ -183,7 +183,8 @@ const keep = Effect.fnUntraced(function* (
   const kept = checked.filter(
     ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
   )
-  yield* holdings.stage(organisation, kept, reached)
+  // What only some kinds were taken from is nothing that a later pull may build on.
+  yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
 })
 
 /** Where a page leaves the cursor. A page that stands still or goes back would never end. */

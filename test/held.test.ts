@@ -117,6 +117,21 @@ describe("what a session or an unacknowledged result needs", () => {
     })
   )
 
+  it.live("is not the next content of a delivery that is gone before it arrived", () =>
+    Effect.gen(function* () {
+      const { ids, line, office, on, published } = yield* sittingTown
+      yield* office(published("math", "two and two"))
+      line.calls = 0
+      line.trouble = { at: 2, what: "cut" }
+      assert.strictEqual((yield* on(Town.synced())).outcome, "incomplete")
+      line.trouble = undefined
+      yield* office(remove([ids.eligibility, ids.delivery]))
+      assert.strictEqual((yield* on(Town.synced())).outcome, "done")
+      assert.strictEqual((yield* on(Town.synced())).outcome, "unchanged")
+      yield* on(keptHere)
+    })
+  )
+
   it.live("is no more than what it refers to after the pull", () =>
     Effect.gen(function* () {
       const { ids, office, on } = yield* sittingTown

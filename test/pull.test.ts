@@ -381,6 +381,22 @@ describe("a limited pull", () => {
     })
   )
 
+  it.live("that broke off leaves nothing behind for a whole pull to build on", () =>
+    Effect.gen(function* () {
+      const { line, office, on } = yield* Town.town
+      line.pageChanges = 4
+      line.trouble = { at: 3, what: "cut" }
+      assert.strictEqual(
+        (yield* on(Effect.flip(Town.pulled({ kinds: ["proctor"] }))))._tag,
+        "CentralAway"
+      )
+      line.trouble = undefined
+      const told = yield* on(Town.pulled())
+      assert.strictEqual(told.same, true)
+      assert.deepStrictEqual(yield* on(Town.keys()), yield* office(Town.offered))
+    })
+  )
+
   it.live(
     "does not stop at a restored central, and leaves the snapshot to the next whole pull",
     () =>

@@ -1,4 +1,5 @@
 /** What happens at the devices of the simulated world: sessions, synchronising in every weather. */
+import assert from "node:assert/strict"
 import path from "node:path"
 import { Cause, Deferred, Effect, Exit, Fiber, Option, Result } from "effect"
 import { Blobs, Executions } from "../../application/ports.ts"
@@ -115,8 +116,20 @@ const synchronise = Effect.fnUntraced(function* (
   const before = yield* machine.site.run(heldRows)
   const exit = yield* Effect.exit(machine.site.run(sync(options)))
   yield* afterSync(world, machine, { before, exit, options })
+  if (machine.line.trouble === undefined) assertNoTrouble(exit)
   return wordsOf(exit)
 })
+
+/** Without trouble on the line, only a person's word or central's no may stop anything. */
+const assertNoTrouble = <E>(exit: Exit.Exit<Synced, E>) => {
+  if (Exit.isFailure(exit)) return
+  const { contents, organisations } = exit.value
+  const expected = ["CentralRefused", "RemovalNeedsConfirmation"]
+  for (const { pulled } of organisations) {
+    if (Result.isFailure(pulled)) assert.ok(expected.includes(pulled.failure._tag), wordsOf(exit))
+  }
+  for (const { why } of contents.failures) assert.equal(why._tag, "CentralRefused", wordsOf(exit))
+}
 
 const wordsOf = <E>(exit: Exit.Exit<Synced, E>): string => {
   if (Exit.isFailure(exit)) {
@@ -326,7 +339,7 @@ export const watch = (world: World) =>
 
 /** Faults stop: everybody synchronises twice, and then there is nothing left to do. */
 export const quiet: Rules["quiet"] = Effect.fnUntraced(function* (world) {
-  world.clock.move(HOUR)
+  world.clock.move(HOUR / 2)
   yield* unblockAll(world)
   for (const machine of world.machines) {
     const { line, site } = machine

@@ -163,9 +163,9 @@ const republish: Step = Effect.fnUntraced(function* (world, dice) {
 /** Removes a record, with those that name it or without. */
 const withdraw: Step = Effect.fnUntraced(function* (world, dice) {
   const all = yield* records(world)
-  const going = dice.pick(
-    all.filter(({ kind }) => kind !== "organisation" && kind !== "sync-manager")
-  )
+  const kinds = [...new Set(all.map(({ kind }) => kind))]
+  const kind = dice.pick(kinds.filter((one) => one !== "organisation" && one !== "sync-manager"))
+  const going = dice.pick(all.filter((one) => one.kind === kind))
   if (going === undefined) return "nothing"
   const ids = new Set<EntityId>([going.id])
   for (let before = 0; before < ids.size; ) {
