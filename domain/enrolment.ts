@@ -15,10 +15,13 @@ export const NAMESPACE = {
 /** A raw ed25519 public key in base64. */
 export const PublicKey = Base64.check(Schema.isMinLength(44), Schema.isMaxLength(44))
 
+/** The longest name of a device or credential. */
+export const CLIENT_NAME_MAX = 120
+
 export const EnrolmentRequest = Schema.Struct({
   schema: Schema.Literal("testferry/enrol/1"),
   requestId: Schema.String.check(Schema.isPattern(/^[0-9a-f-]{16,40}$/u)),
-  name: Text(120),
+  name: Text(CLIENT_NAME_MAX),
   sig: PublicKey,
   auth: PublicKey,
   enc: Recipient,

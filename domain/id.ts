@@ -10,7 +10,13 @@ const CONTROL_FREE = /^[^\p{Cc}\p{Cs}]*$/u
 
 /** Text a person typed: trimmed, one line, no control characters. */
 export const Text = (max: number) =>
-  Schema.Trimmed.check(Schema.isNonEmpty(), Schema.isMaxLength(max), Schema.isPattern(CONTROL_FREE))
+  Schema.Trimmed.check(
+    Schema.isNonEmpty(),
+    Schema.isMaxLength(max),
+    Schema.isPattern(CONTROL_FREE, {
+      message: "Expected one line of text"
+    })
+  )
 
 export const ORGANISATION_ID_MAX = 128
 
@@ -21,7 +27,9 @@ export type OrganisationId = typeof OrganisationId.Type
 /** An entity of the catalogue, unique across kinds: a prefix that tells the kind, then a free part. */
 export const EntityId = Schema.String.check(
   Schema.isMaxLength(400),
-  Schema.isPattern(/^[a-z]{2,3}[:_][^\p{Cc}\p{Cs}]+$/u)
+  Schema.isPattern(/^[a-z]{2,3}[:_][^\p{Cc}\p{Cs}]+$/u, {
+    message: "Expected an id as central makes them, such as dlv_rivers"
+  })
 ).pipe(Schema.brand("EntityId"))
 export type EntityId = typeof EntityId.Type
 

@@ -4,11 +4,11 @@
  * What a command does is loaded when it runs: asking for help or for another command's work must not
  * cost the time it takes to load a server.
  */
-import { DateTime, Effect, Option } from "effect"
+import { DateTime, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
-import { KINDS } from "../domain/entity.ts"
-import { EntityId, OrganisationId } from "../domain/id.ts"
+import { KINDS, LABEL_MAX } from "../domain/entity.ts"
+import { EntityId, OrganisationId, Text } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
@@ -139,31 +139,31 @@ const millis = (name: string, text: Option.Option<string>) =>
     onSome: (given) =>
       Option.match(DateTime.make(given), {
         onNone: () =>
-          Effect.fail(
-            new Refused({
-              code: "E_USAGE",
-              what: "Nothing was published.",
-              why: `--${name} "${given}" is not a moment.`,
-              todo: "Write it as 2026-11-21T08:00:00Z.",
-              exit: 2
-            })
-          ),
+          wrongPeriod(`--${name} "${given}" is not a moment.`, "Write it as 2026-11-21T08:00:00Z."),
         onSome: (at) => Effect.succeed(DateTime.toEpochMillis(at))
       })
   })
+
+const wrongPeriod = (why: string, todo: string) =>
+  Effect.fail(new Refused({ code: "E_USAGE", what: "Nothing was published.", why, todo, exit: 2 }))
+
+/** With or without its prefix; see `deliveryId`. */
+const DeliveryName = Text(LABEL_MAX)
+const Positive = Schema.Int.check(Schema.isGreaterThan(0))
 
 const publish = Command.make(
   "publish",
   {
     file: Argument.File("package", { mustExist: true }),
     id: Flag.String("id").pipe(
+      Flag.withSchema(DeliveryName),
       Flag.optional,
       Flag.withDescription("Names the delivery; the same id again makes its next content version")
     ),
-    label: Flag.String("label").pipe(Flag.optional),
+    label: Flag.String("label").pipe(Flag.withSchema(Text(LABEL_MAX)), Flag.optional),
     from: moment("from"),
     to: moment("to"),
-    maxExecutions: Flag.Int("max-executions").pipe(Flag.optional),
+    maxExecutions: Flag.Int("max-executions").pipe(Flag.withSchema(Positive), Flag.optional),
     proctored: Flag.Boolean("proctored").pipe(Flag.withDefault(false)),
     dryRun: Flag.Boolean("dry-run").pipe(Flag.withDefault(false))
   },
@@ -175,6 +175,9 @@ const publish = Command.make(
       maxExecutions: Option.getOrNull(maxExecutions),
       from: yield* millis("from", from),
       to: yield* millis("to", to)
+    }
+    if (args.from !== null && args.to !== null && args.from >= args.to) {
+      return yield* wrongPeriod("--to is not later than --from.", "Correct one of them.")
     }
     yield* answerAtCentral(
       (commands) => commands.publishPackage,
@@ -192,11 +195,11 @@ const publish = Command.make(
 
 const remove = Command.make(
   "remove",
-  { ids: Argument.String("id").pipe(Argument.variadic({ min: 1 })) },
-  ({ ids }) =>
+  { ids: Argument.String("id").pipe(Argument.withSchema(EntityId), Argument.variadic({ min: 1 })) },
+  (args) =>
     answerAtCentral(
       (_, catalogue) => catalogue.removeEntities,
-      { ids: ids.map((id) => EntityId.make(id)) },
+      args,
       ({ removed }) => `${removed} removed.`
     )
 ).pipe(Command.withDescription("Remove people, centers, deliveries or eligibilities by id"))
@@ -208,7 +211,7 @@ const list = Command.make(
       "kind",
       KINDS.filter((kind) => kind !== "key-wrap")
     ),
-    limit: Flag.Int("limit").pipe(Flag.withDefault(1_000))
+    limit: Flag.Int("limit").pipe(Flag.withSchema(Positive), Flag.withDefault(1_000))
   },
   (args) =>
     answerAtCentral(
@@ -231,14 +234,14 @@ const ltiConsumers = Command.make("lti-consumers").pipe(
     Command.make(
       "add",
       {
-        organisation: Flag.String("organisation"),
-        label: Flag.String("label"),
-        key: Flag.String("key"),
+        organisation: Flag.String("organisation").pipe(Flag.withSchema(OrganisationId)),
+        label: Flag.String("label").pipe(Flag.withSchema(Text(LABEL_MAX))),
+        key: Flag.String("key").pipe(Flag.withSchema(Text(LABEL_MAX))),
         secretFile: Flag.File("secret-file", { mustExist: true }).pipe(Flag.optional)
       },
       Effect.fnUntraced(function* ({ key, label, organisation, secretFile }) {
         const secret = yield* askPassword({ message: `Secret of ${key}`, file: secretFile })
-        const args = { key, label, secret, organisation: OrganisationId.make(organisation) }
+        const args = { key, label, secret, organisation }
         yield* answerAtCentral(
           (_, catalogue) => catalogue.ltiConsumerAdd,
           args,

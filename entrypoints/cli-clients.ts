@@ -1,7 +1,8 @@
 /** The command tree for who may speak to central: devices and credentials. */
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { OrganisationId } from "../domain/id.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
+import { OrganisationId, Text } from "../domain/id.ts"
 import { answerAtCentral, atCentral, loadCommands } from "./at-central.ts"
 import { answer, shared } from "./cli-run.ts"
 import { readCentral } from "./settings.ts"
@@ -29,12 +30,14 @@ const showClients = (report: {
     ])
   )
 
-const change = (name: "block" | "unblock" | "revoke", description: string) =>
+const CHANGED = { block: "blocked", unblock: "unblocked", revoke: "revoked" } as const
+
+const change = (name: keyof typeof CHANGED, description: string) =>
   Command.make(name, { id: Argument.String("id") }, ({ id }) =>
     answerAtCentral(
       (commands) => commands.devicesChange,
       { id, change: name, name: null },
-      () => `${id}: ${name}ed`
+      () => `${id}: ${CHANGED[name]}`
     )
   ).pipe(Command.withDescription(description))
 
@@ -49,7 +52,10 @@ export const devices = Command.make("devices").pipe(
     change("revoke", "Refuse a device for good"),
     Command.make(
       "rename",
-      { id: Argument.String("id"), name: Argument.String("name") },
+      {
+        id: Argument.String("id"),
+        name: Argument.String("name").pipe(Argument.withSchema(Text(CLIENT_NAME_MAX)))
+      },
       ({ id, name }) =>
         answerAtCentral(
           (commands) => commands.devicesChange,
@@ -64,15 +70,19 @@ const generate = Command.make(
   "generate",
   {
     organisations: Flag.String("organisation").pipe(
+      Flag.withSchema(OrganisationId),
       Flag.withDescription("An organisation id; give the flag again for more"),
       Flag.atLeast(1)
     ),
-    name: Flag.String("name").pipe(Flag.withDefault("credential"))
+    name: Flag.String("name").pipe(
+      Flag.withSchema(Text(CLIENT_NAME_MAX)),
+      Flag.withDefault("credential")
+    )
   },
   Effect.fnUntraced(function* ({ name, organisations }) {
     const { data } = yield* shared
     const { url } = yield* readCentral(data)
-    const args = { name, organisations: organisations.map((one) => OrganisationId.make(one)) }
+    const args = { name, organisations }
     yield* answer({
       run: Effect.gen(function* () {
         const [{ credentialsGenerate }] = yield* loadCommands

@@ -6,7 +6,9 @@ import fs from "node:fs"
 import { type Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { KINDS } from "../domain/entity.ts"
+import { Text } from "../domain/id.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralHistory } from "./cli-central.ts"
 import { answer, shared } from "./cli-run.ts"
@@ -57,6 +59,7 @@ const init = Command.make(
       Flag.withDescription("Central's address, https://…")
     ),
     name: Flag.String("name").pipe(
+      Flag.withSchema(Text(CLIENT_NAME_MAX)),
       Flag.optional,
       Flag.withDescription("What the office shall call this device")
     )
@@ -257,7 +260,12 @@ export const statusTree = Command.make("status", {}, () =>
 
 export const historyTree = Command.make(
   "history",
-  { limit: Flag.Int("limit").pipe(Flag.withDefault(20)) },
+  {
+    limit: Flag.Int("limit").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
+      Flag.withDefault(20)
+    )
+  },
   Effect.fnUntraced(function* ({ limit }) {
     const { data } = yield* shared
     if (sideOf(data) === "central") return yield* centralHistory(limit)

@@ -172,6 +172,9 @@ const refuse = Effect.fnUntraced(function* (
   if (invocation.json) yield* print(JSON.stringify({ refused: { code, what, why, todo, exit } }))
 })
 
+/** Says nothing to whoever typed the value. */
+const LIBRARY_WORDS = "Expected: Schema validation failed: "
+
 /** Help on request goes to standard output; wrong usage gets the error and where to read on. */
 const presenterFor = (invocation: Invocation): CliOutput.Presenter => ({
   present: (event) => {
@@ -182,7 +185,7 @@ const presenterFor = (invocation: Invocation): CliOutput.Presenter => ({
     if (!isWrong) return CliOutput.defaultPresenter.present(event)
     const why =
       event._tag === "InvalidInvocation"
-        ? event.errors.map((error) => error.message).join("\n")
+        ? event.errors.map((error) => error.message.replace(LIBRARY_WORDS, "")).join("\n")
         : `"${path.join(" ")}" needs a subcommand.`
     const help = `${path.join(" ")} --help`
     stderr().write(`error: ${why}\n\nTry: ${help}\n`)

@@ -11,13 +11,15 @@ export interface Ended {
 
 export interface Started {
   readonly process: ChildProcess
+  /** What it has written so far. */
+  readonly output: { readonly stdout: string; readonly stderr: string }
   /** Waits for the end. Dies when the process is still there after the timeout. */
   readonly ended: Effect.Effect<Ended>
   /** Waits until standard output or standard error contains the text. */
   readonly says: (text: string) => Effect.Effect<void>
 }
 
-interface Options {
+export interface Options {
   /** Written to standard input, which is then closed. */
   readonly stdin?: string
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -32,9 +34,13 @@ const TIMEOUT_MILLIS = 60_000
 
 /** Starts `node entry ...args`; kills it when the scope closes. */
 export const startCli = (entry: string, args: ReadonlyArray<string>, options: Options = {}) =>
+  startProgram(process.execPath, ["--no-warnings", entry, ...args], options)
+
+/** Starts a program; kills it when the scope closes. */
+export const startProgram = (program: string, args: ReadonlyArray<string>, options: Options = {}) =>
   Effect.acquireRelease(
     Effect.sync((): Started => {
-      const child = spawn(process.execPath, ["--no-warnings", entry, ...args], {
+      const child = spawn(program, args, {
         cwd: options.cwd,
         env: { ...process.env, NO_COLOR: "1", ...options.env },
         stdio: ["pipe", "pipe", "pipe"]
@@ -84,6 +90,7 @@ const watched = (child: ChildProcess, timeoutMillis: number): Started => {
     )
   return {
     process: child,
+    output,
     ended: when(() => (end.status === undefined ? undefined : { status: end.status, ...output })),
     says: (text) =>
       Effect.asVoid(when(() => (output.stdout + output.stderr).includes(text) || undefined))

@@ -67,6 +67,28 @@ export const publish = (id: string, bytes: Uint8Array) =>
     })
   )
 
+const DEMO = join(import.meta.dirname, "../../entrypoints/demo")
+
+/** Fills central with the demonstration's rosters and packages; made passwords go to the sheet. */
+export const importDemo = Effect.fnUntraced(function* (passwordsOut: string) {
+  const file = (name: string) => join(DEMO, "csv", `${name}.csv`)
+  for (const [name, type] of [
+    ["administrators", "test-center-admin"],
+    ["proctors", "proctor"],
+    ["sync-managers", "sync-manager"],
+    ["test-takers", "test-taker"]
+  ] as const) {
+    const people = { file: file(name), type, passwordsOut, weakPasswords: false }
+    yield* Commands.importUsers.run({ ...ROSTER, ...people })
+  }
+  yield* Commands.importTestCenters.run({ ...ROSTER, file: file("test-centers") })
+  for (const name of ["rivers-qti21", "fractions-qti22", "soundscapes-qti30"]) {
+    const bytes = fs.readFileSync(join(DEMO, "packages", `${name}.zip`))
+    yield* publish(name.split("-")[0] ?? name, bytes)
+  }
+  yield* Commands.importEligibilityRows.run({ ...ROSTER, file: file("eligibilities") })
+})
+
 const withFile = <A, E, R>(
   name: string,
   content: string | Uint8Array,
