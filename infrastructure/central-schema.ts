@@ -68,8 +68,8 @@ const catalogue = Effect.gen(function* () {
       to_id TEXT NOT NULL,
       PRIMARY KEY (owner_id, from_id, relation, to_id)
     ) ${table}`
-  yield* sql`CREATE INDEX links_forth ON links (from_id, to_id)`
-  yield* sql`CREATE INDEX links_back ON links (to_id, from_id)`
+  yield* sql`CREATE INDEX links_forth ON links (from_id, relation, to_id)`
+  yield* sql`CREATE INDEX links_back ON links (to_id, relation, from_id)`
   yield* sql`CREATE TABLE sealed (key TEXT PRIMARY KEY, stamp TEXT NOT NULL, box TEXT NOT NULL) ${table}`
 })
 
@@ -97,8 +97,10 @@ const feeds = Effect.gen(function* () {
       bucket ${integer} NOT NULL,
       blob TEXT,
       body TEXT,
-      PRIMARY KEY (organisation, kind, id)
+      PRIMARY KEY (organisation, id, kind)
     ) ${table}`
+  yield* sql`
+    CREATE INDEX offers_stamps ON offers (organisation, kind, id, stamp) WHERE digest IS NOT NULL`
   yield* sql`CREATE UNIQUE INDEX offers_by_version ON offers (organisation, version)`
   yield* sql`CREATE INDEX offers_by_bucket ON offers (organisation, bucket, a, b)`
   yield* sql`CREATE INDEX offers_by_blob ON offers (blob) WHERE blob IS NOT NULL`

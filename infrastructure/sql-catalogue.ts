@@ -9,19 +9,32 @@ import type { OrganisationId } from "../domain/id.ts"
 import { EntityId, organisationNode, organisationOfNode } from "../domain/id.ts"
 import { linksOf } from "../domain/links.ts"
 import { CatalogueRecord, keyVersion, labelOf, naturalName } from "../domain/record.ts"
-import { Relation } from "../domain/scope.ts"
+import type { Relation } from "../domain/scope.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
 
 const Body = Schema.Struct({ body: Schema.fromJsonString(CatalogueRecord) })
-const RevisionRow = Schema.Struct({
-  id: EntityId,
-  kind: Kind,
-  revision: Schema.Int,
-  key_version: Schema.Int
-})
-const LinkRow = Schema.Struct({ from_id: EntityId, relation: Relation, to_id: EntityId })
-const ShownRow = Schema.Struct({ person: EntityId, center: EntityId, key_version: Schema.Int })
+const MemberRow = Schema.Struct({ from_id: EntityId, to_id: EntityId })
+/**
+ * Rows of the graph are taken as they are: central wrote them from checked records, and reads all of
+ * an organisation's before every change of its feed.
+ */
+interface RevisionRow {
+  readonly id: EntityId
+  readonly kind: Kind
+  readonly revision: number
+  readonly key_version: number
+}
+interface LinkRow {
+  readonly from_id: EntityId
+  readonly relation: Relation
+  readonly to_id: EntityId
+}
+interface ShownRow {
+  readonly person: EntityId
+  readonly center: EntityId
+  readonly key_version: number
+}
 const Id = Schema.Struct({ id: Schema.String })
 
 const make = Effect.gen(function* () {
@@ -51,9 +64,9 @@ const make = Effect.gen(function* () {
   })
   const memberRows = SqlSchema.findAll({
     Request: Schema.Array(Schema.String),
-    Result: LinkRow,
+    Result: MemberRow,
     execute: (nodes) => sql`
-      SELECT from_id, relation, to_id FROM links
+      SELECT from_id, to_id FROM links
       WHERE relation = 'member' AND ${sql.in("from_id", nodes)}
       ORDER BY to_id`
   })
@@ -65,44 +78,34 @@ const make = Effect.gen(function* () {
       UNION
       SELECT owner_id, from_id FROM links WHERE ${sql.in("from_id", ids)} AND owner_id <> from_id`
   })
-  const revisionRows = SqlSchema.findAll({
-    Request: EntityId,
-    Result: RevisionRow,
-    execute: (node) => sql`
-      WITH ${reach(node)}
-      SELECT entities.id, kind, revision, key_version
-      FROM entities JOIN reach ON entities.id = reach.id`
-  })
-  const linkRows = SqlSchema.findAll({
-    Request: EntityId,
-    Result: LinkRow,
-    execute: (node) => sql`
-      WITH ${reach(node)}
-      SELECT DISTINCT from_id, relation, to_id
-      FROM links JOIN reach ON links.from_id = reach.id`
-  })
-  const shownRows = SqlSchema.findAll({
-    Request: EntityId,
-    Result: ShownRow,
-    execute: (node) => sql`
-      WITH ${reach(node)},
-      people (id) AS (
-        SELECT entities.id
-        FROM entities JOIN reach ON entities.id = reach.id
-        WHERE ${sql.in("kind", PERSON_KINDS)}
-      )
-      SELECT people.id AS person, centers.id AS center, centers.key_version
-      FROM people
-      JOIN links AS seats ON seats.to_id = people.id AND seats.relation = 'test-taker'
-      JOIN links AS rooms ON rooms.to_id = seats.from_id AND rooms.relation = 'eligibility'
-      JOIN entities AS centers ON centers.id = rooms.from_id
-      UNION
-      SELECT people.id, centers.id, centers.key_version
-      FROM people
-      JOIN links AS posts
-        ON posts.to_id = people.id AND posts.relation IN ('administrator', 'proctor')
-      JOIN entities AS centers ON centers.id = posts.from_id`
-  })
+  // CROSS JOIN: SQLite keeps the order, and so begins with what is reached, not with all there is.
+  const revisionRows = (node: EntityId) => sql<RevisionRow>`
+    WITH ${reach(node)}
+    SELECT entities.id, kind, revision, key_version
+    FROM reach CROSS JOIN entities
+    WHERE entities.id = reach.id`
+  const linkRows = (node: EntityId) => sql<LinkRow>`
+    WITH ${reach(node)}
+    SELECT DISTINCT from_id, relation, to_id
+    FROM reach CROSS JOIN links
+    WHERE links.from_id = reach.id`
+  const shownRows = (node: EntityId) => sql<ShownRow>`
+    WITH ${reach(node)},
+    people (id) AS (
+      SELECT entities.id
+      FROM reach CROSS JOIN entities
+      WHERE entities.id = reach.id AND ${sql.in("kind", PERSON_KINDS)}
+    )
+    SELECT people.id AS person, centers.id AS center, centers.key_version
+    FROM people CROSS JOIN links AS seats CROSS JOIN links AS rooms CROSS JOIN entities AS centers
+    WHERE seats.to_id = people.id AND seats.relation = 'test-taker'
+      AND rooms.to_id = seats.from_id AND rooms.relation = 'eligibility'
+      AND centers.id = rooms.from_id
+    UNION
+    SELECT people.id, centers.id, centers.key_version
+    FROM people CROSS JOIN links AS posts CROSS JOIN entities AS centers
+    WHERE posts.to_id = people.id AND posts.relation IN ('administrator', 'proctor')
+      AND centers.id = posts.from_id`
   const concernedRows = SqlSchema.findAll({
     Request: Schema.Array(Schema.String),
     Result: Id,
@@ -141,7 +144,7 @@ const make = Effect.gen(function* () {
         label: "text",
         revision: "integer",
         key_version: "integer",
-        body: "text"
+        body: "document"
       },
       rows: records.map((record) => ({
         id: record.id,

@@ -91,7 +91,7 @@ export const layerSealedStore = Layer.effect(
         Effect.orDie(
           insertRows(sql, {
             table: "sealed",
-            columns: { key: "text", stamp: "text", box: "text" },
+            columns: { key: "text", stamp: "text", box: "document" },
             rows: boxes,
             onConflict: {
               key: ["key"],
