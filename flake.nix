@@ -12,23 +12,40 @@
         "aarch64-darwin"
       ];
       each = f: nixpkgs.lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+
+      # The run-time packages of package-lock.json. A release writes their hash here: the first
+      # `nix build` says which it is.
+      modules =
+        pkgs:
+        pkgs.stdenvNoCC.mkDerivation {
+          name = "testferry-node-modules";
+          src = self;
+          nativeBuildInputs = [
+            pkgs.nodejs_24
+            pkgs.cacert
+          ];
+          buildPhase = "HOME=$TMPDIR npm install --omit=dev --ignore-scripts --no-audit --no-fund";
+          # nixpkgs brings Node itself; the npm package of that name would bring it once more.
+          installPhase = "rm -rf node_modules/node && cp -r node_modules $out";
+          dontFixup = true;
+          outputHashMode = "recursive";
+          outputHashAlgo = "sha256";
+          outputHash = pkgs.lib.fakeHash;
+        };
     in
     {
       packages = each (pkgs: {
-        default = pkgs.buildNpmPackage {
+        default = pkgs.stdenvNoCC.mkDerivation {
           pname = "testferry";
           version = "0.1.0";
           src = self;
-          # Written by `nix run nixpkgs#prefetch-npm-deps package-lock.json` for each release.
-          npmDepsHash = pkgs.lib.fakeHash;
-          npmFlags = [ "--ignore-scripts" ];
-          dontNpmBuild = true;
-          nodejs = pkgs.nodejs_24;
           nativeBuildInputs = [ pkgs.makeWrapper ];
-          # The npm package "node" brings its binary by a script; here the one of nixpkgs serves.
-          postInstall = ''
-            rm -rf $out/lib/node_modules/testferry/node_modules/node
-            wrapProgram $out/bin/testferry --prefix PATH : ${pkgs.nodejs_24}/bin
+          installPhase = ''
+            mkdir -p $out/lib/testferry $out/bin
+            cp -r domain application infrastructure entrypoints package.json $out/lib/testferry/
+            ln -s ${modules pkgs} $out/lib/testferry/node_modules
+            makeWrapper ${pkgs.nodejs_24}/bin/node $out/bin/testferry \
+              --add-flags "--no-warnings $out/lib/testferry/entrypoints/cli.ts"
           '';
         };
       });

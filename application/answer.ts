@@ -8,7 +8,7 @@ import type { EntityKey } from "../domain/entity.ts"
 import { type Change, type Cursor, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
-import { Blobs, type Client, Clients, Feeds } from "./ports.ts"
+import { Blobs, type Client, Clients, Feeds, History } from "./ports.ts"
 
 /** There is no such thing, as far as this client is concerned. */
 export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {}) {}
@@ -20,7 +20,10 @@ const ENTITY_KEYS_AT_ONCE = 50
 /** How often "seen" is written for a client that asks the same thing all the time. */
 const SEEN_EVERY_MILLIS = 60_000
 
-/** The page of an organisation's feed after a cursor. Fails with FeedReset when it is void. */
+/**
+ * The page of an organisation's feed after a cursor. Fails with FeedReset when it is void. The page
+ * that brings a device to the end of the feed is remembered: from then on it can hold that state.
+ */
 export const page = Effect.fn("page")(function* (
   client: Client,
   organisation: OrganisationId,
@@ -28,7 +31,31 @@ export const page = Effect.fn("page")(function* (
 ) {
   const feeds = yield* Feeds
   yield* within(client, organisation)
-  return yield* feeds.page(organisation, since)
+  const answered = yield* feeds.page(organisation, since)
+  if (!answered.more && answered.changes.length > 0) {
+    yield* remember(client, organisation, `version ${since.version} to ${answered.head}`)
+  }
+  return answered
+})
+
+const remember = Effect.fnUntraced(function* (
+  client: Client,
+  organisation: OrganisationId,
+  reason: string
+) {
+  const history = yield* History
+  yield* history.append({
+    at: yield* Clock.currentTimeMillis,
+    verb: "sync",
+    who: client.kind,
+    device: client.id,
+    organisation,
+    outcome: "done",
+    counts: {},
+    bytes: 0,
+    millis: 0,
+    reason
+  })
 })
 
 /** The digests of the 256 buckets of an organisation's set. */

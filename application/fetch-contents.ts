@@ -6,7 +6,7 @@
  * the byte where it stopped. A blob that fails does not keep the others waiting.
  */
 import { Effect, Option, Ref, Result, Stream } from "effect"
-import type { Content } from "../domain/entity.ts"
+import { type Content, keyText } from "../domain/entity.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import type { BlobDamaged, CentralFailure, NoSpace } from "./ports.ts"
 import { Blobs, Central, Executions, Holdings } from "./ports.ts"
@@ -53,7 +53,7 @@ export const fetchContents = Effect.fn("fetchContents")(function* (
   } satisfies FetchedContents
 })
 
-/** Removes contents that no delivery here and no unsettled execution needs any more. */
+/** Removes contents that no offered delivery and no unsettled execution needs any more. */
 export const sweepContents = Effect.fn("sweepContents")(function* (
   organisations: ReadonlyArray<OrganisationId>
 ) {
@@ -64,16 +64,21 @@ export const sweepContents = Effect.fn("sweepContents")(function* (
   return yield* blobs.sweep(needed)
 })
 
-/** The contents of all deliveries that are here, kept back or not, each blob once. */
+/**
+ * The contents of all deliveries that are offered, each blob once. A delivery that is only kept back
+ * needs no more than its executions name: nobody would give out anything else of it.
+ */
 export const wantedContents = Effect.fn("wantedContents")(function* (
   organisations: ReadonlyArray<OrganisationId>
 ) {
   const holdings = yield* Holdings
   const wanted = new Map<Digest, Content>()
   for (const organisation of organisations) {
+    const kept = new Set(yield* holdings.keptBack(organisation))
     yield* Stream.runForEach(holdings.entities(organisation, ["delivery"]), (entity) =>
       Effect.sync(() => {
-        if (entity.kind === "delivery") wanted.set(entity.content.blob, entity.content)
+        if (entity.kind !== "delivery" || kept.has(keyText(entity))) return
+        wanted.set(entity.content.blob, entity.content)
       })
     )
   }

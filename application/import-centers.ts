@@ -46,8 +46,7 @@ export const importCenters = Effect.fn("importCenters")(function* <E>(
   )
   return yield* atomic.run(
     Effect.gen(function* () {
-      const known = yield* lookUp(items)
-      const judged = items.map((item) => judge(item, known))
+      const { judged, known } = judgeAll(items, yield* lookUp(items))
       const records = yield* recordsOf(judged, known)
       const outcomes = judged.map((one, at) => outcomeOf(one, known, records[at]))
       const summary = reportWith(emptyReport, outcomes)
@@ -107,6 +106,21 @@ const lookUp = Effect.fnUntraced(function* (items: ReadonlyArray<Item>) {
 
 const nameIn = (row: TestCenterRow, label: string): string =>
   centerName(OrganisationId.make(row.organisation), label)
+
+/** Judges rows until none names a center that only a refused row would have made. */
+const judgeAll = (items: ReadonlyArray<Item>, named: Known) => {
+  let known = named
+  for (let judged = items; ; ) {
+    judged = judged.map((item) => judge(item, known))
+    const made = judged.flatMap((item) =>
+      item._tag === "Row" ? [nameIn(item.row, item.row.label)] : []
+    )
+    const there = new Set([...known.centers.keys(), ...made])
+    const idByName = new Map([...known.idByName].filter(([name]) => there.has(name)))
+    if (idByName.size === known.idByName.size) return { judged, known }
+    known = { ...known, idByName }
+  }
+}
 
 /** A row with everything it names resolved, or refused with the reasons. */
 const judge = (item: Item, known: Known): Item => {

@@ -239,9 +239,9 @@ const putPeople = Effect.fnUntraced(function* <E>(
   }
   const ids = records.map((record): EntityId => record.id)
   for (const organisation of yield* catalogue.concerned(ids)) concerned.add(organisation)
-  yield* ensureOrganisations(records.flatMap((record) => record.organisation ?? []))
+  const created = yield* ensureOrganisations(records.flatMap((record) => record.organisation ?? []))
   yield* catalogue.put(records)
-  for (const organisation of yield* catalogue.concerned(ids)) concerned.add(organisation)
+  for (const one of yield* catalogue.concerned([...ids, ...created])) concerned.add(one)
   return outcomes
 })
 
@@ -304,7 +304,10 @@ const knownPeople = Effect.fnUntraced(function* (items: ReadonlyArray<RosterItem
   return known
 })
 
-/** Work paid for earlier, but for a login that has become somebody else's meanwhile. */
+/**
+ * Work paid for earlier, but for a login that has become somebody else's meanwhile, or has got
+ * another key: two keys under one version would be taken for the same.
+ */
 const paidFor = Effect.fnUntraced(function* (
   file: Digest,
   items: ReadonlyArray<RosterItem<UserRow>>,
@@ -312,5 +315,9 @@ const paidFor = Effect.fnUntraced(function* (
 ) {
   const work = yield* ImportWork
   const found = yield* work.find(file, loginsOf(items))
-  return new Map([...found].filter(([name, { user }]) => (known.get(name)?.id ?? user) === user))
+  return new Map([...found].filter(([name, paid]) => stillCounts(paid, known.get(name))))
 })
+
+const stillCounts = ({ user, wrap }: Paid, person: PersonRecord | undefined): boolean =>
+  person === undefined ||
+  (person.id === user && (person.wrap.recipient === wrap.recipient || person.wrap.ver < wrap.ver))

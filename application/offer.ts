@@ -103,14 +103,24 @@ const sealKey = (key: EntityKey): string => keyText(key)
 
 const sealStamp = (key: EntityKey, kit: Kit): string | undefined => {
   if (key.kind === "key-wrap") {
-    const reader = kit.records.get(wrapParts(key.id).reader)
-    return reader !== undefined && "wrap" in reader ? reader.wrap.recipient : undefined
+    const { reader, subject } = wrapParts(key.id)
+    const person = kit.records.get(reader)
+    const wrapped = recipientOf(kit.records.get(subject))
+    if (person === undefined || !("wrap" in person) || wrapped === undefined) return undefined
+    // The version is not enough: a delivery published again under its old id starts at 1 again.
+    return `${person.wrap.recipient} ${wrapped}`
   }
   const record = kit.records.get(key.id)
   if (record === undefined || !("wrap" in record || record.kind === "lti-consumer"))
     return undefined
   const own = kit.reach.reached.get(key.id)
   return own === undefined ? undefined : sealedStamp(own, sealedTo(key, kit.reach))
+}
+
+/** To whom the key belongs that is wrapped: a delivery's content, a center's roster. */
+const recipientOf = (record: CatalogueRecord | undefined): Recipient | undefined => {
+  if (record?.kind === "delivery") return record.content.recipient
+  return record?.kind === "test-center" ? record.roster.recipient : undefined
 }
 
 const sealOne = Effect.fnUntraced(function* (

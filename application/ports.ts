@@ -162,7 +162,10 @@ export class Catalogue extends Context.Service<
     readonly naming: (
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlyArray<{ readonly id: EntityId; readonly by: EntityId }>>
-    /** The organisations whose scope reaches any of these entities. */
+    /**
+     * The organisations whose offers depend on any of these entities: their scope reaches one, or
+     * somebody whom one of them shows (whose profile is sealed to the rosters that show them).
+     */
     readonly concerned: (ids: ReadonlyArray<EntityId>) => Effect.Effect<ReadonlySet<OrganisationId>>
     /** Every link that can be reached from the organisation. */
     readonly linksWithin: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<Link>>
@@ -270,6 +273,8 @@ export class Feeds extends Context.Service<
       organisation: OrganisationId,
       since: Cursor
     ) => Effect.Effect<FeedPage, FeedReset>
+    /** Makes every cursor void, and answers the new epoch. */
+    readonly newEpoch: Effect.Effect<string>
     readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets>
     /** The live entities of one bucket, without their bodies. */
     readonly bucket: (
@@ -498,7 +503,10 @@ export class Holdings extends Context.Service<
     readonly cursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
     /** Where an interrupted fetch stopped: the cursor to ask from. */
     readonly stagedCursor: (organisation: OrganisationId) => Effect.Effect<Cursor>
-    /** Keeps checked changes aside, durably; the same entity again replaces the older. */
+    /**
+     * Keeps checked changes aside, durably; the same entity again replaces the older. A later fetch
+     * goes on from `reached`; from the device's own cursor where that is the start.
+     */
     readonly stage: (
       organisation: OrganisationId,
       changes: ReadonlyArray<Checked>,
@@ -533,6 +541,11 @@ export class Holdings extends Context.Service<
     ) => Effect.Effect<void>
     /** Which of these ids are here, held or kept back. */
     readonly present: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlySet<EntityId>>
+    /** Which of these people a key wrap is here for, held or kept back. */
+    readonly readers: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlySet<EntityId>>

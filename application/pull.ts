@@ -7,15 +7,15 @@
  * pull finds nothing to do, and nothing is removed on the strength of an answer that broke off
  * (invariants 1 to 4).
  */
-import { Effect, Schema, Stream } from "effect"
-import type { Kind } from "../domain/entity.ts"
+import { Effect, Result, Schema, Stream } from "effect"
+import type { EntityKey, Kind } from "../domain/entity.ts"
 import { keyFromText, references, withReferred } from "../domain/entity.ts"
-import type { Change, Cursor, FeedPage } from "../domain/feed.ts"
+import { type Cursor, type FeedPage, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
 import { isIdle, needsConfirmation, type Plan, plan } from "../domain/plan.ts"
 import { sameSet } from "../domain/set-digest.ts"
-import { checkChange } from "./check.ts"
+import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
 import { Atomic, Central, CentralInconsistent, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
@@ -39,100 +39,165 @@ export interface Pulled {
   readonly head: number
   /** Whether this device's set equals central's after the pull; unknown for a limited or dry one. */
   readonly same: boolean | undefined
+  /** Everything was compared anew: central was restored, or something that was here is missing. */
+  readonly anew: boolean
 }
+
+/** What is here is not closed under reference. It is rolled back before anybody sees it. */
+class Dangling extends Schema.TaggedError<Dangling>()("Dangling", { id: Schema.String }) {}
 
 export const pull = Effect.fn("pull")(function* (
   organisation: OrganisationId,
   options: PullOptions
 ) {
   const holdings = yield* Holdings
-  const wanted = options.kinds === undefined ? undefined : withReferred(options.kinds)
-  if (wanted !== undefined) yield* holdings.dropStaged(organisation)
-
-  const last = yield* fetchToEnd(organisation, wanted)
-  const todo = yield* planOf(organisation, wanted !== undefined)
-  const released = wanted === undefined ? yield* releasable(organisation) : []
-  const whole = { ...todo, remove: [...todo.remove, ...released] }
-  if (options.dryRun) return pulled(organisation, whole, last, undefined)
-
-  yield* guardRemovals(organisation, todo, options)
-  const cursor = { epoch: last.epoch, version: last.head }
-  const before = yield* holdings.cursor(organisation)
-  const idle =
-    isIdle(whole) &&
-    todo.held.length === 0 &&
-    cursor.version === before.version &&
-    cursor.epoch === before.epoch
-  if (!idle) {
-    yield* applyAtOnce(organisation, todo, released, wanted === undefined ? cursor : undefined)
-  }
-  if (wanted !== undefined) return pulled(organisation, whole, last, undefined)
-  return pulled(organisation, whole, last, sameSet(yield* holdings.set(organisation), last.set))
+  if (options.kinds !== undefined) yield* holdings.dropStaged(organisation)
+  const fetched = yield* fetchToEnd(organisation, options)
+  // What a change refers to was lost here, or central forgot it: a full snapshot tells.
+  return yield* take(organisation, options, fetched).pipe(
+    Effect.catchTag("Dangling", () =>
+      holdings.restart(organisation).pipe(
+        Effect.andThen(fetchToEnd(organisation, options)),
+        Effect.flatMap(({ last }) => take(organisation, options, { last, anew: true }))
+      )
+    ),
+    Effect.catchTag("Dangling", ({ id }) =>
+      Effect.fail(
+        new CentralInconsistent({ what: `something refers to ${id}, which is not offered` })
+      )
+    )
+  )
 })
 
-const pulled = (
+interface Fetched {
+  readonly last: FeedPage
+  readonly anew: boolean
+}
+
+/** Rolls a dry run back, with what it would have done. */
+class DryRun {
+  readonly _tag = "DryRun"
+  readonly pulled: Pulled
+  constructor(pulled: Pulled) {
+    this.pulled = pulled
+  }
+}
+
+/**
+ * Plans and applies what is staged in one transaction: a session that begins meanwhile either finds
+ * what it needs and keeps it, or comes too late.
+ */
+const take = Effect.fnUntraced(function* (
   organisation: OrganisationId,
-  plan: Plan,
-  last: FeedPage,
-  same: boolean | undefined
-): Pulled => ({ organisation, plan, head: last.head, same })
+  options: PullOptions,
+  { anew, last }: Fetched
+) {
+  const atomic = yield* Atomic
+  const holdings = yield* Holdings
+  const limited = options.kinds !== undefined
+  return yield* atomic
+    .run(
+      Effect.gen(function* () {
+        const todo = yield* planOf(organisation, limited)
+        if (!options.dryRun) yield* guardRemovals(organisation, todo.remove, options)
+        const cursor = { epoch: last.epoch, version: last.head }
+        const before = yield* holdings.cursor(organisation)
+        const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
+        if (moved || !isIdle(todo)) {
+          yield* holdings.apply(organisation, todo, limited ? undefined : cursor)
+        }
+        const plan = limited ? todo : yield* released(organisation, todo)
+        yield* checkReferences(organisation, plan)
+        const same = limited ? undefined : sameSet(yield* holdings.set(organisation), last.set)
+        const pulled: Pulled = { organisation, plan, head: last.head, same, anew }
+        if (!options.dryRun) return pulled
+        return yield* Effect.fail(new DryRun({ ...pulled, same: undefined }))
+      })
+    )
+    .pipe(
+      Effect.catchIf(
+        (error) => error instanceof DryRun,
+        ({ pulled }) => Effect.succeed(pulled)
+      )
+    )
+})
 
 /** Fetches and stages until central has nothing newer; answers the last page. */
 const fetchToEnd = Effect.fnUntraced(function* (
   organisation: OrganisationId,
-  wanted: ReadonlySet<Kind> | undefined
+  { kinds }: PullOptions
 ) {
   const central = yield* Central
   const holdings = yield* Holdings
+  const wanted = kinds === undefined ? undefined : withReferred(kinds)
+  const ask = (after: Cursor) => Effect.result(central.page(organisation, after))
   let since = yield* holdings.stagedCursor(organisation)
-  for (const began = since.version; ; ) {
-    const page = yield* central.page(organisation, since).pipe(
-      Effect.catchTag("FeedReset", () =>
-        holdings.restart(organisation).pipe(
-          Effect.andThen(central.page(organisation, { epoch: "", version: 0 })),
-          Effect.catchTag("FeedReset", () =>
-            Effect.fail(new CentralInconsistent({ what: "the feed can't be read from its start" }))
-          )
-        )
-      )
-    )
-    const reached = yield* endOf(page, since)
-    if (page.changes.length > 0) {
-      const checked = yield* Effect.forEach(page.changes, checkChange)
-      const kept = checked.filter(
-        ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
-      )
-      yield* holdings.stage(organisation, kept, reached)
+  let began = since.version
+  let anew = false
+  let answer = yield* ask(since)
+  for (;;) {
+    if (Result.isFailure(answer)) {
+      if (answer.failure._tag !== "FeedReset") return yield* answer.failure
+      // Once: a central that lives two lives at a time would send us round and round.
+      if (anew) return yield* inconsistent("the feed can't be read from its start")
+      yield* holdings.restart(organisation)
+      anew = true
+      since = START
+      began = 0
+      answer = yield* ask(since)
+      continue
     }
+    const page = answer.success
+    const reached = yield* endOf(page, since)
+    // The next page is under way while this one is kept: two of them are in memory, never more.
+    const next = page.more ? ask(reached) : Effect.succeed(answer)
+    // What has come is kept, also when somebody cancels while the next is awaited.
+    const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
+    const [following] = yield* Effect.all([next, kept], { concurrency: 2 })
     const total = Math.max(0, page.head - began)
-    const done = Math.max(0, Math.min(total, reached.version - began))
     yield* report({
       kind: `entities ${organisation}`,
       label: `Fetching data of ${organisation}`,
       phase: page.more ? "running" : "finished",
-      done,
+      done: Math.max(0, Math.min(total, reached.version - began)),
       total
     })
-    if (!page.more) return page
+    if (!page.more) return { last: page, anew } satisfies Fetched
     since = reached
+    answer = following
   }
+})
+
+/** Checks a page and keeps aside what is wanted of it. */
+const keep = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  page: FeedPage,
+  reached: Cursor,
+  wanted: ReadonlySet<Kind> | undefined
+) {
+  if (page.changes.length === 0) return
+  const holdings = yield* Holdings
+  // Lets the request for the next page leave first: checking takes the whole thread.
+  yield* Effect.yieldNow
+  const checked = yield* checkChanges(page.changes)
+  const kept = checked.filter(
+    ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
+  )
+  // What only some kinds were taken from is nothing that a later pull may build on.
+  yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
 })
 
 /** Where a page leaves the cursor. A page that stands still or goes back would never end. */
 const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInconsistent> => {
   const last = page.changes.at(-1)?.version
   const ordered = page.changes.every(
-    (change: Change, at) => change.version > (page.changes[at - 1]?.version ?? 0)
+    (change, at) => change.version > (page.changes[at - 1]?.version ?? since.version)
   )
-  const first = page.changes[0]?.version ?? Number.POSITIVE_INFINITY
-  const restarted = page.epoch !== since.epoch
-  const forward = restarted || first > since.version
-  if (!ordered || !forward || (last !== undefined && last > page.head)) {
-    return Effect.fail(new CentralInconsistent({ what: "a page of the feed is out of order" }))
+  const sameLife = since.version === 0 || page.epoch === since.epoch
+  if (!ordered || !sameLife || page.head < (last ?? since.version)) {
+    return inconsistent("a page of the feed is out of order")
   }
-  if (page.more && last === undefined) {
-    return Effect.fail(new CentralInconsistent({ what: "a page of the feed is empty" }))
-  }
+  if (page.more && last === undefined) return inconsistent("a page of the feed is empty")
   return Effect.succeed({
     epoch: page.epoch,
     version: page.more ? (last ?? since.version) : page.head
@@ -150,22 +215,32 @@ const planOf = Effect.fnUntraced(function* (organisation: OrganisationId, limite
   return plan(local, remote, yield* neededKeys(organisation))
 })
 
-/** What was kept back for a session or a result and is needed no longer. */
-const releasable = Effect.fnUntraced(function* (organisation: OrganisationId) {
+/**
+ * Removes what is kept back and needed no longer, asked anew after the plan was applied: what is
+ * needed may refer to other things now. Answers the plan with that.
+ */
+const released = Effect.fnUntraced(function* (organisation: OrganisationId, todo: Plan) {
   const holdings = yield* Holdings
   const kept = yield* holdings.keptBack(organisation)
-  if (kept.length === 0) return []
+  if (kept.length === 0) return todo
   const needed = yield* neededKeys(organisation)
-  return kept.filter((key) => !needed.has(key))
+  const going = new Set(kept.filter((key) => !needed.has(key)))
+  yield* holdings.release(organisation, [...going])
+  return {
+    ...todo,
+    remove: [...todo.remove, ...going],
+    held: todo.held.filter((key) => !going.has(key))
+  }
 })
 
-const guardRemovals = Effect.fnUntraced(function* (
+/** Fails with RemovalNeedsConfirmation when so much would go that a person must say yes. */
+export const guardRemovals = Effect.fnUntraced(function* (
   organisation: OrganisationId,
-  todo: Plan,
+  remove: Plan["remove"],
   options: PullOptions
 ) {
   const holdings = yield* Holdings
-  const removing = todo.remove.filter((key) => keyFromText(key).kind !== "key-wrap").length
+  const removing = remove.filter((key) => keyFromText(key).kind !== "key-wrap").length
   if (removing === 0 || options.confirmRemovals) return
   let holding = 0
   for (const [kind, count] of yield* holdings.count(organisation)) {
@@ -176,33 +251,11 @@ const guardRemovals = Effect.fnUntraced(function* (
   }
 })
 
-/** One transaction: entities, removals, cursor; rolled back when a reference would dangle. */
-const applyAtOnce = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  todo: Plan,
-  released: ReadonlyArray<string>,
-  cursor: Cursor | undefined
-) {
-  const atomic = yield* Atomic
-  const holdings = yield* Holdings
-  yield* atomic.run(
-    Effect.gen(function* () {
-      yield* holdings.apply(organisation, todo, cursor)
-      yield* holdings.release(organisation, released)
-      yield* checkReferences(organisation, todo, released)
-    })
-  )
-})
-
 /**
  * Demands that everything resolves (invariant 2): what came must name only what is here, and what
  * is here must not name what went. A key wrap names its subject and reader in its id.
  */
-const checkReferences = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  todo: Plan,
-  released: ReadonlyArray<string>
-) {
+const checkReferences = Effect.fnUntraced(function* (organisation: OrganisationId, todo: Plan) {
   const holdings = yield* Holdings
   const came = [...todo.create, ...todo.update].map(keyFromText)
   const named = new Set<EntityId>()
@@ -213,21 +266,34 @@ const checkReferences = Effect.fnUntraced(function* (
   }
   for (const { id } of came) named.delete(id)
   const present = yield* holdings.present(organisation, [...named])
-  for (const id of named) if (!present.has(id)) return yield* dangling(id)
+  for (const id of named) if (!present.has(id)) return yield* new Dangling({ id })
 
-  const gone = new Set<EntityId>()
-  for (const key of [...todo.remove, ...released].map(keyFromText)) {
-    if (key.kind !== "key-wrap") gone.add(key.id)
+  const gone = todo.remove.map(keyFromText).filter(({ kind }) => kind !== "key-wrap")
+  const stillNamed = gone.length === 0 ? new Set() : yield* namedHere(organisation, gone)
+  for (const { id } of gone) if (stillNamed.has(id)) return yield* new Dangling({ id })
+})
+
+/**
+ * What entities that are here name; of what key wraps name, only as much as `gone` asks for. A wrap
+ * is found by its reader, but by the center or delivery it is about only among all wraps.
+ */
+const namedHere = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  gone: ReadonlyArray<EntityKey>
+) {
+  const holdings = yield* Holdings
+  const named = new Set<EntityId>()
+  const ids = gone.map(({ id }) => id)
+  for (const id of yield* holdings.readers(organisation, ids)) named.add(id)
+  if (gone.some(({ kind }) => kind === "test-center" || kind === "delivery")) {
+    for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(named, id)
   }
-  if (gone.size === 0) return
-  const stillNamed = new Set<EntityId>()
-  for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(stillNamed, id)
-  yield* Stream.runForEach(holdings.entities(organisation, NAMING_KINDS), (entity) =>
+  yield* Stream.runForEachArray(holdings.entities(organisation, NAMING_KINDS), (entities) =>
     Effect.sync(() => {
-      for (const id of references(entity)) stillNamed.add(id)
+      for (const id of entities.flatMap(references)) named.add(id)
     })
   )
-  for (const id of gone) if (stillNamed.has(id)) return yield* dangling(id)
+  return named
 })
 
 /** The kinds that name others in their bodies. */
@@ -238,5 +304,4 @@ const addWrap = (ids: Set<EntityId>, id: EntityId) => {
   ids.add(subject).add(reader)
 }
 
-const dangling = (id: EntityId) =>
-  Effect.fail(new CentralInconsistent({ what: `something refers to ${id}, which is not offered` }))
+const inconsistent = (what: string) => Effect.fail(new CentralInconsistent({ what }))

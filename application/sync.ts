@@ -83,7 +83,7 @@ const syncOrganisation = Effect.fnUntraced(function* (
   const pulled = yield* Effect.result(pull(organisation, options))
   const differs = Result.isSuccess(pulled) && pulled.success.same === false
   if (!differs) return { organisation, pulled, audited: Option.none() } satisfies OrganisationSync
-  const mended = yield* Effect.result(audit(organisation, pulled.success.head))
+  const mended = yield* Effect.result(audit(organisation, pulled.success.head, options))
   return Result.isFailure(mended)
     ? { organisation, pulled: Result.fail(mended.failure), audited: Option.none<Audited>() }
     : { organisation, pulled, audited: Option.some(mended.success) }
@@ -131,8 +131,13 @@ const reasonOf = (synced: Synced): string =>
     ...synced.organisations.flatMap(({ organisation, pulled }) =>
       Result.isFailure(pulled) ? [`${organisation}: ${pulled.failure._tag}`] : []
     ),
+    ...synced.organisations.flatMap(({ organisation, pulled }) =>
+      Result.isSuccess(pulled) && pulled.success.anew ? [`${organisation}: compared anew`] : []
+    ),
     ...synced.organisations.flatMap(({ audited, organisation }) =>
-      Option.isSome(audited) ? [`${organisation}: mended ${audited.value.mended}`] : []
+      Option.isSome(audited)
+        ? [`${organisation}: mended ${audited.value.mended + audited.value.removed}`]
+        : []
     ),
     ...synced.contents.failures.map(({ why }) => `content: ${why._tag}`)
   ].join("; ")

@@ -1,7 +1,8 @@
 /**
  * Makes the entities that every contender carries: the same for the same seed, valid as Testferry's
- * entities, and incompressible where the real ones are (keys, age files), so that no contender gains
- * by what the data happens to be.
+ * entities, as many and as long as those that Testferry's central makes of such a catalogue, and
+ * incompressible where those are (keys, age files), so that no contender gains by what the data
+ * happens to be.
  */
 import { createCipheriv, createHash } from "node:crypto"
 import { canonical, type Json } from "../domain/canonical.ts"
@@ -18,100 +19,183 @@ export interface Changes {
   readonly remove: ReadonlyArray<string>
 }
 
+/** One organisation's catalogue; every test-taker sits in one eligibility. */
+export interface Catalogue {
+  readonly testTakers: number
+  readonly centers: number
+  readonly deliveries: number
+  readonly organisation: string
+}
+
 export const TEST_TAKERS = 10_000
 /** So that a run ends within minutes, and the catalogue fits into memory several times. */
 export const TEST_TAKERS_MAX = 200_000
 export const CENTERS = 200
 export const DELIVERIES = 50
-export const ELIGIBILITIES = 500
-/** How many test-takers an eligibility names. */
+/** How many test-takers an eligibility names: 10,000 make 500 eligibilities. */
 export const ROSTER = 20
 
 const STARTED = Date.UTC(2026, 0, 5)
 const DAY = 24 * 3_600_000
 
-/** A catalogue of one organisation: centers, deliveries, test-takers, eligibilities, in this order. */
-export function* bodies(seed: number, testTakers: number = TEST_TAKERS): Generator<Body> {
-  const dice = diceOf(`catalogue ${seed}`)
-  for (let n = 0; n < CENTERS; n++) yield entity(center(n, dice))
-  for (let n = 0; n < DELIVERIES; n++) yield entity(delivery(n, dice))
-  for (let n = 0; n < testTakers; n++) yield entity(testTaker(n, dice))
-  for (let n = 0; n < ELIGIBILITIES; n++) yield entity(eligibility(n, testTakers))
+/** Sizes of the workloads, with another number of test-takers if that is given. */
+export const catalogueOf = (
+  testTakers: number = TEST_TAKERS,
+  organisation = "bench"
+): Catalogue => ({
+  testTakers,
+  centers: CENTERS,
+  // One that nobody may sit would not be offered to anybody.
+  deliveries: Math.min(DELIVERIES, Math.ceil(testTakers / ROSTER)),
+  organisation
+})
+
+/** How many entities a catalogue has. */
+export const count = (of: Catalogue): number =>
+  1 + of.centers + of.deliveries + 2 * of.testTakers + eligibilities(of)
+
+/**
+ * The organisation, its centers, deliveries, test-takers, key wraps and eligibilities, in this
+ * order: nothing names what comes later.
+ */
+export function* bodies(seed: number, of: Catalogue = catalogueOf()): Generator<Body> {
+  const make = makers(of, diceOf(`catalogue ${seed} ${of.organisation}`))
+  yield make.organisation()
+  for (let n = 0; n < of.centers; n++) yield make.center(n)
+  for (let n = 0; n < of.deliveries; n++) yield make.delivery(n)
+  for (let n = 0; n < of.testTakers; n++) yield make.testTaker(n)
+  for (let n = 0; n < of.testTakers; n++) yield make.keyWrap(n, Math.floor(n / ROSTER))
+  for (let n = 0; n < eligibilities(of); n++) yield make.eligibility(n, seated(of, n))
 }
 
 /**
- * One percent of the catalogue changed: a third new test-takers, a third edited, a third removed.
- * The edited and the removed are spread over the whole list of test-takers.
+ * One percent of the catalogue changed. Of the test-takers, as many are new as edited as removed,
+ * spread over the whole list; a new one takes a removed one's seat, so that the eligibility changes,
+ * and one key wrap comes where another goes. That makes six changes for each of the new.
  */
-export const onePercent = (seed: number, testTakers: number = TEST_TAKERS): Changes => {
-  const dice = diceOf(`delta ${seed}`)
-  const each = Math.max(1, Math.floor((testTakers + CENTERS + DELIVERIES + ELIGIBILITIES) / 300))
-  const step = Math.floor(testTakers / (2 * each))
-  if (step < 1) throw new RangeError(`${testTakers} test-takers are too few for a delta`)
-  const turns = Array.from({ length: each }, (_, n) => n)
+export const onePercent = (seed: number, of: Catalogue = catalogueOf()): Changes => {
+  const each = Math.max(1, Math.floor(count(of) / 600))
+  return changesOf(seed, of, each)
+}
+
+/** The changes of `onePercent` for so many new, so many edited and so many removed test-takers. */
+export const changesOf = (seed: number, of: Catalogue, each: number): Changes => {
+  const make = makers(of, diceOf(`delta ${seed} ${of.organisation}`))
+  const step = Math.floor(of.testTakers / (2 * each))
+  if (step < 1) throw new RangeError(`${of.testTakers} test-takers are too few for a delta`)
+  const turns = Array.from({ length: each }, (_, n) => ({
+    added: of.testTakers + n,
+    edited: 2 * n * step,
+    removed: (2 * n + 1) * step
+  }))
+  const seatOf = new Map(turns.map(({ added, removed }) => [removed, added]))
+  const touched = new Set(turns.map(({ removed }) => Math.floor(removed / ROSTER)))
+  const seats = (n: number) => seated(of, n).map((taker) => seatOf.get(taker) ?? taker)
   return {
     put: [
-      ...turns.map((n) => entity(testTaker(testTakers + n, dice))),
-      ...turns.map((n) => entity(testTaker(2 * n * step, dice)))
+      ...turns.map(({ added }) => make.testTaker(added)),
+      ...turns.map(({ added, removed }) => make.keyWrap(added, Math.floor(removed / ROSTER))),
+      ...turns.map(({ edited }) => make.testTaker(edited)),
+      ...[...touched].map((n) => make.eligibility(n, seats(n)))
     ],
-    remove: turns.map((n) => testTakerId((2 * n + 1) * step))
+    remove: turns.flatMap(({ removed }) => [
+      make.keyWrap(removed, Math.floor(removed / ROSTER)).id,
+      make.testTakerId(removed)
+    ])
   }
 }
 
-const center = (n: number, dice: Dice) => ({
-  kind: "test-center",
-  id: `tc_${n}`,
-  label: `Center ${n}`,
-  organisation: "bench",
-  administrators: [],
-  proctors: [],
-  subCenters: [],
-  roster: { version: 1, recipient: recipient(dice) }
-})
+const eligibilities = (of: Catalogue): number => Math.ceil(of.testTakers / ROSTER)
 
-const delivery = (n: number, dice: Dice) => ({
-  kind: "delivery",
-  id: `dl_${n}`,
-  label: `Delivery ${n}`,
-  period: { from: STARTED, to: STARTED + 90 * DAY },
-  maxExecutions: 1,
-  proctored: true,
-  content: {
-    version: 1,
-    blob: dice(32).toString("hex"),
-    size: 3_000_000 + n,
-    plainSize: 2_990_000 + n,
-    plainSha256: dice(32).toString("hex"),
-    recipient: recipient(dice),
-    qti: "2.2"
+/** The test-takers of an eligibility, by number. */
+const seated = (of: Catalogue, n: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.min(ROSTER, of.testTakers - n * ROSTER) }, (_, k) => n * ROSTER + k)
+
+const makers = (of: Catalogue, dice: Dice) => {
+  const { organisation } = of
+  const idOf = (prefix: string) => (n: number) => `${prefix}_${organisation}-${n}`
+  const centerId = idOf("tc")
+  const deliveryId = idOf("dl")
+  const testTakerId = idOf("tt")
+  // Both remainders together repeat only after centers × deliveries: no pair comes twice.
+  const delivered = (n: number) => deliveryId((n + Math.floor(n / of.centers)) % of.deliveries)
+  return {
+    testTakerId,
+    organisation: () =>
+      entity({
+        kind: "organisation",
+        id: `org:${organisation}`,
+        organisation,
+        loginKey: dice(32).toString("base64")
+      }),
+    center: (n: number) =>
+      entity({
+        kind: "test-center",
+        id: centerId(n),
+        label: `Center ${n}`,
+        organisation,
+        administrators: [],
+        proctors: [],
+        subCenters: [],
+        roster: { version: 1, recipient: recipient(dice) }
+      }),
+    delivery: (n: number) =>
+      entity({
+        kind: "delivery",
+        id: deliveryId(n),
+        label: `Delivery ${n}`,
+        period: { from: STARTED, to: STARTED + 90 * DAY },
+        maxExecutions: 1,
+        proctored: true,
+        content: content(dice)
+      }),
+    testTaker: (n: number) => entity(testTaker(testTakerId(n), dice)),
+    keyWrap: (taker: number, n: number) => {
+      const subject = delivered(n)
+      const reader = testTakerId(taker)
+      const id = `kw:1:${subject}:${reader}`
+      const box = dice(WRAP_BYTES).toString("base64")
+      return entity({ kind: "key-wrap", id, subject, version: 1, reader, box })
+    },
+    eligibility: (n: number, takers: ReadonlyArray<number>) =>
+      entity({
+        kind: "eligibility",
+        id: idOf("el")(n),
+        testCenter: centerId(n % of.centers),
+        delivery: delivered(n),
+        testTakers: takers.map(testTakerId),
+        proctored: true,
+        period: { from: STARTED, to: STARTED + 90 * DAY }
+      })
   }
+}
+
+const content = (dice: Dice) => ({
+  version: 1,
+  blob: dice(32).toString("hex"),
+  size: 320,
+  plainSize: 100,
+  plainSha256: dice(32).toString("hex"),
+  recipient: recipient(dice),
+  qti: "2.2"
 })
 
-/** The profile is as long as an age file around some 200 bytes of names for two readers. */
-const testTaker = (n: number, dice: Dice) => ({
+/** An age file to two readers around a name, and one to one reader around a key. */
+const PROFILE_BYTES = 505
+const WRAP_BYTES = 370
+
+const testTaker = (id: string, dice: Dice) => ({
   kind: "test-taker",
-  id: testTakerId(n),
+  id,
   loginTag: dice(32).toString("hex"),
   wrap: {
     cost: { memoryKiB: 65_536, passes: 3 },
     salt: dice(16).toString("base64"),
     ver: 1,
     recipient: recipient(dice),
-    box: dice(76).toString("base64")
+    box: dice(134).toString("base64")
   },
-  profile: dice(300).toString("base64")
-})
-
-const testTakerId = (n: number) => `tt_${n}`
-
-const eligibility = (n: number, testTakers: number) => ({
-  kind: "eligibility",
-  id: `el_${n}`,
-  testCenter: `tc_${n % CENTERS}`,
-  delivery: `dl_${n % DELIVERIES}`,
-  testTakers: Array.from({ length: ROSTER }, (_, k) => testTakerId((n * ROSTER + k) % testTakers)),
-  proctored: true,
-  period: { from: STARTED, to: STARTED + 90 * DAY }
+  profile: dice(PROFILE_BYTES).toString("base64")
 })
 
 const entity = (value: Json & { readonly id: string }): Body => ({

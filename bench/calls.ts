@@ -12,7 +12,9 @@ export const Place = Schema.Struct({
   /** Where central answers; empty for central itself. */
   url: Schema.String,
   /** A PostgreSQL for central, if the run has started one. */
-  postgres: Schema.NullOr(Schema.String)
+  postgres: Schema.NullOr(Schema.String),
+  /** Whose entities a device wants, where a contender knows organisations. */
+  organisation: Schema.String
 })
 export type Place = typeof Place.Type
 
@@ -22,6 +24,8 @@ export interface Central {
   readonly url: string
   put(entities: ReadonlyArray<Body>): Promise<void>
   remove(ids: ReadonlyArray<string>): Promise<void>
+  /** What it offers, by id, where that is not the very bodies it was given: it seals some of it. */
+  entities?(): Promise<ReadonlyMap<string, string>>
   close(): Promise<void>
 }
 
@@ -48,11 +52,14 @@ export const Call = Schema.Union([
   }),
   Schema.Struct({ verb: Schema.Literal("remove"), ids: Schema.Array(Schema.String) }),
   Schema.Struct({ verb: Schema.Literal("traffic") }),
+  Schema.Struct({ verb: Schema.Literal("offers") }),
   Schema.Struct({ verb: Schema.Literal("sync"), times: Schema.Int }),
   Schema.Struct({ verb: Schema.Literal("holds") }),
   Schema.Struct({
     verb: Schema.Literal("openMany"),
     place: Place,
+    /** Device n belongs to the n-th of these, counted round. */
+    organisations: Schema.NonEmptyArray(Schema.String),
     from: Schema.Int,
     count: Schema.Int
   }),
@@ -62,13 +69,20 @@ export const Call = Schema.Union([
 export type Call = typeof Call.Type
 
 export const Opened = Schema.Struct({ url: Schema.String })
-export const Traffic = Schema.Struct({ bytes: Schema.Int, requests: Schema.Int })
+/** What central has served since its start, and the most memory it ever had. */
+export const Traffic = Schema.Struct({
+  bytes: Schema.Int,
+  requests: Schema.Int,
+  peakRss: Schema.Int
+})
 export const Synced = Schema.Struct({
   seconds: Schema.Finite,
   entities: Schema.Int,
   peakRss: Schema.Int
 })
 export const Holds = Schema.Struct({ entities: Schema.Int, digest: Schema.String })
+/** Null: central offers what it was given. */
+export const Offers = Schema.NullOr(Holds)
 
 /** What became of one of many devices: what it took, and why it failed if it did. */
 export const Outcome = Schema.Struct({

@@ -30,13 +30,15 @@ const answer = async (call: Call): Promise<unknown> => {
     case "remove":
       return central?.remove(call.ids)
     case "traffic":
-      return traffic()
+      return { ...traffic(), peakRss: peakRss() }
+    case "offers":
+      return central?.entities === undefined ? null : holdingOf(await central.entities())
     case "sync":
       return sync(opened(device), call.times)
     case "holds":
       return holdingOf(await opened(device).entities())
     case "openMany":
-      return openCrowd(sides, call.place, call.from, call.count)
+      return openCrowd(sides, call)
     case "syncMany":
       return { outcomes: await syncCrowd(call.seconds), peakRss: peakRss() }
     case "close":

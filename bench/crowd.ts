@@ -4,16 +4,20 @@
  */
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
-import type { Device, Outcome, Place, Sides } from "./calls.ts"
+import type { Call, Device, Outcome, Sides } from "./calls.ts"
 
 const devices = new Map<number, Device>()
 
 /** Opens devices `from` to `from + count - 1`, each in a directory of its own. */
-export const openCrowd = async (sides: Sides, place: Place, from: number, count: number) => {
+export const openCrowd = async (
+  sides: Sides,
+  { place, organisations, from, count }: Extract<Call, { readonly verb: "openMany" }>
+) => {
   for (let number = from; number < from + count; number++) {
     const directory = join(place.directory, `device-${number}`)
+    const organisation = organisations[number % organisations.length] ?? place.organisation
     await mkdir(directory, { recursive: true })
-    devices.set(number, await sides.openDevice({ ...place, directory }))
+    devices.set(number, await sides.openDevice({ ...place, directory, organisation }))
   }
 }
 

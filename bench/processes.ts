@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Schema } from "effect"
 import type { Body } from "./bodies.ts"
-import { Answer, type Call, Holds, Opened, Synced, Traffic } from "./calls.ts"
+import { Answer, type Call, Holds, Offers, Opened, Synced, Traffic } from "./calls.ts"
 import type { Contender, Measure } from "./harness.ts"
 import { between } from "./traffic.ts"
 
@@ -43,6 +43,7 @@ export const twoProcesses = (name: string, module: URL): Contender => {
       return sync(now(), 1)
     },
     holds: async () => decodeHolds(await now().device.call({ verb: "holds" })),
+    offers: async () => decodeOffers(await now().central.call({ verb: "offers" })),
     close: async () => {
       if (running === undefined) return
       const { central, device, directory } = running
@@ -69,21 +70,30 @@ const start = async (module: URL): Promise<Running> => {
 
 const open = async ({ directory, central, device }: Running) => {
   const url = await openCentral(central, join(directory, "central"), null)
-  const place = { directory: join(directory, "device"), url, postgres: null }
+  const place = { directory: join(directory, "device"), url, postgres: null, organisation: "bench" }
   await device.call({ verb: "open", place })
 }
 
 const sync = async ({ central, device }: Running, times: number): Promise<Measure> => {
-  const before = decodeTraffic(await central.call({ verb: "traffic" }))
+  const before = await traffic(central)
   const synced = decodeSynced(await device.call({ verb: "sync", times }))
-  const after = decodeTraffic(await central.call({ verb: "traffic" }))
+  const after = await traffic(central)
   const { bytes, requests } = between(before, after)
   return { ...synced, bytes: bytes / times, requests: requests / times }
 }
 
+/** What a central has served so far. */
+export const traffic = async (central: Child) =>
+  decodeTraffic(await central.call({ verb: "traffic" }))
+
 /** Opens the central side in a child; answers where it can be reached. */
 export const openCentral = async (central: Child, directory: string, postgres: string | null) =>
-  decodeOpened(await central.call({ verb: "open", place: { directory, url: "", postgres } })).url
+  decodeOpened(
+    await central.call({
+      verb: "open",
+      place: { directory, url: "", postgres, organisation: "bench" }
+    })
+  ).url
 
 /** Hands central the entities in messages of a bounded size. */
 export const putAll = async (central: Child, bodies: Iterable<Body>) => {
@@ -157,4 +167,5 @@ const decodeAnswer = Schema.decodeUnknownSync(Answer)
 const decodeOpened = Schema.decodeUnknownSync(Opened)
 const decodeTraffic = Schema.decodeUnknownSync(Traffic)
 const decodeSynced = Schema.decodeUnknownSync(Synced)
+const decodeOffers = Schema.decodeUnknownSync(Offers)
 const decodeHolds = Schema.decodeUnknownSync(Holds)

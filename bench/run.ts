@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
-import { bodies, onePercent, TEST_TAKERS, TEST_TAKERS_MAX } from "./bodies.ts"
+import { bodies, catalogueOf, onePercent, TEST_TAKERS, TEST_TAKERS_MAX } from "./bodies.ts"
 import {
   type Contender,
   machine,
@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
 const contenders = async (): Promise<ReadonlyArray<Contender>> => {
   const found: Array<Contender> = []
   const testferry = new URL("contenders/testferry.ts", import.meta.url)
-  if (existsSync(testferry)) found.push((await import(testferry.href)).contender)
+  if (existsSync(testferry)) found.push(...(await import(testferry.href)).contenders)
   else console.log("bench/contenders/testferry.ts is not there: the peers run alone.")
   if (installPeers()) found.push(...(await import("./peers/pouchdb.ts")).contenders)
   found.push((await import("./peers/bare-pull.ts")).contender)
@@ -65,7 +65,8 @@ const seed = whole("seed", Number.MAX_SAFE_INTEGER)
 const chosen = workloads()
 const facts = machine()
 const entrants = await contenders()
-const catalogue = { bodies: () => bodies(seed, size), changes: onePercent(seed, size) }
+const of = catalogueOf(size)
+const catalogue = { bodies: () => bodies(seed, of), changes: onePercent(seed, of) }
 const samples = await repeat(entrants, runs, chosen, catalogue, (sample: Sample) =>
   console.log(line(sample))
 )

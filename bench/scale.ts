@@ -10,14 +10,15 @@ import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { Schema } from "effect"
-import { bodies, TEST_TAKERS_MAX } from "./bodies.ts"
+import { bodies, catalogueOf, TEST_TAKERS_MAX } from "./bodies.ts"
 import { type Outcome, Outcomes } from "./calls.ts"
 import { machine } from "./harness.ts"
-import { type Child, child, openCentral, putAll } from "./processes.ts"
+import { type Child, child, openCentral, putAll, traffic } from "./processes.ts"
 
 /** Each device is a database and a connection; beyond this the driver measures itself. */
 const CLIENTS_MAX = 1_000
 const PROCESSES_MAX = 16
+const ORGANISATIONS_MAX = 1_000
 /** A device that waited longer has been let down, whatever it gets in the end. */
 const DEVICE_SECONDS_MAX = 500
 /** Messages of failures that are printed; all are counted. */
@@ -29,6 +30,8 @@ export interface Crowd {
   readonly url: string
   readonly clients: number
   readonly processes: number
+  /** To which the devices belong by turns. */
+  readonly organisations: ReadonlyArray<string>
   /** The patience of a device in seconds. */
   readonly patience: number
 }
@@ -58,12 +61,14 @@ export const drive = async (
   const drivers = Array.from({ length: crowd.processes }, () => child("crowd", crowd.module))
   try {
     const share = Math.ceil(crowd.clients / crowd.processes)
-    const place = { directory, url: crowd.url, postgres: null }
+    const [organisation = "", ...others] = crowd.organisations
+    const organisations = [organisation, ...others] as const
+    const place = { directory, url: crowd.url, postgres: null, organisation }
     await Promise.all(
       drivers.map((driver, n) => {
         const from = Math.min(n * share, crowd.clients)
         const count = Math.min(share, crowd.clients - from)
-        return driver.call({ verb: "openMany", place, from, count })
+        return driver.call({ verb: "openMany", place, organisations, from, count })
       })
     )
     const reports: Array<Round> = []
@@ -125,6 +130,7 @@ const main = async () => {
       postgres: { type: "boolean", default: false },
       clients: { type: "string", default: "200" },
       processes: { type: "string", default: "2" },
+      organisations: { type: "string", default: "1" },
       size: { type: "string", default: "1000" },
       patience: { type: "string", default: "300" },
       json: { type: "string" }
@@ -137,19 +143,32 @@ const main = async () => {
     patience: bounded("patience", values.patience, DEVICE_SECONDS_MAX)
   }
   const size = bounded("size", values.size, TEST_TAKERS_MAX)
+  const organisations = Array.from(
+    { length: bounded("organisations", values.organisations, ORGANISATIONS_MAX) },
+    (_, n) => `bench${n}`
+  )
   const facts = machine()
   const central =
     values.url === undefined
-      ? await startCentral(module, size, values.postgres)
-      : { url: values.url, stop: async () => undefined }
+      ? await startCentral(module, size, organisations, values.postgres)
+      : { url: values.url, peakRss: async () => Number.NaN, stop: async () => undefined }
   try {
-    const rounds = await drive({ ...settings, module, url: central.url }, ROUNDS)
-    const report = { machine: facts, ...settings, size, rounds }
+    const rounds = await drive({ ...settings, organisations, module, url: central.url }, ROUNDS)
+    const centralRss = await central.peakRss()
+    const report = {
+      machine: facts,
+      ...settings,
+      organisations: organisations.length,
+      size,
+      rounds
+    }
     if (values.json !== undefined)
       await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
     for (const round of rounds) console.log(sentence(round))
     console.log(
-      `${settings.clients} devices in ${settings.processes} processes, ${facts.cores} cores, ` +
+      `${settings.clients} devices of ${organisations.length} organisations in ` +
+        `${settings.processes} processes, central's peak RSS ${(centralRss / 2 ** 20).toFixed(0)} MiB, ` +
+        `${facts.cores} cores, ` +
         `Node ${facts.node}, ${facts.date}, load at the start ${facts.loadAtStart[0]}`
     )
     if (rounds.some(({ failed }) => failed > 0)) process.exitCode = 1
@@ -159,7 +178,12 @@ const main = async () => {
 }
 
 /** Starts the module's central in a process of its own, on a PostgreSQL if asked to, and fills it. */
-const startCentral = async (module: URL, size: number, postgres: boolean) => {
+const startCentral = async (
+  module: URL,
+  size: number,
+  organisations: ReadonlyArray<string>,
+  postgres: boolean
+) => {
   const directory = await mkdtemp(join(tmpdir(), "testferry-scale-"))
   await mkdir(join(directory, "central"))
   const cluster = postgres ? await startCluster() : undefined
@@ -171,8 +195,9 @@ const startCentral = async (module: URL, size: number, postgres: boolean) => {
   }
   try {
     const url = await openCentral(central, join(directory, "central"), cluster?.url ?? null)
-    await putAll(central, bodies(1, size))
-    return { url, stop }
+    for (const organisation of organisations)
+      await putAll(central, bodies(1, catalogueOf(size, organisation)))
+    return { url, stop, peakRss: async () => (await traffic(central)).peakRss }
   } catch (error) {
     await stop()
     throw error

@@ -28,7 +28,7 @@ export const canonical = (value: Json): string => {
   }
   if (isList(value)) return `[${value.map(canonical).join(",")}]`
   const keys = Object.keys(value).sort(byCodeUnit)
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`).join(",")}}`
+  return `{${keys.map((key) => `${canonical(key)}:${canonical(value[key] ?? null)}`).join(",")}}`
 }
 
 /** Parses text and demands that it was canonical; the failure says nothing but that. */

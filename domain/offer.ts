@@ -53,14 +53,14 @@ export const sealedStamp = (one: Made, centers: ReadonlyArray<Made>): string =>
     ...centers.map((center) => `${center.key.id}.${center.keyVersion}`).sort()
   ].join(" ")
 
-/** The id of a key wrap, and back. Ids have no colon after their prefix, so the parts are certain. */
+/** The id of a key wrap, and back. A reader's id has no colon; a delivery's may, people name it. */
 export const wrapId = (subject: EntityId, version: number, reader: EntityId): EntityId =>
   EntityId.make(`kw:${version}:${subject}:${reader}`)
 
 export const wrapParts = (
   id: EntityId
 ): { readonly subject: EntityId; readonly version: number; readonly reader: EntityId } => {
-  const [, version, subject, reader] = id.split(":")
+  const [, version, subject, reader] = /^kw:(\d+):(.+):([^:]+)$/u.exec(id) ?? []
   return {
     subject: EntityId.make(subject ?? ""),
     version: Number(version),

@@ -47,4 +47,4 @@ export const needsConfirmation = (removing: number, holding: number): boolean =>
   removing > REMOVALS_FREE && removing > holding * REMOVALS_SHARE
 
 export const isIdle = (plan: Plan): boolean =>
-  plan.create.length + plan.update.length + plan.remove.length === 0
+  plan.create.length + plan.update.length + plan.remove.length + plan.held.length === 0

@@ -106,7 +106,7 @@ export const naturalName = (record: CatalogueRecord): string => {
     case "eligibility":
       return eligibilityName(record.testCenter, record.delivery)
     case "lti-consumer":
-      return `lti-consumer ${record.key}`
+      return ltiConsumerName(record.key)
     default:
       return personName(record.login)
   }
@@ -115,6 +115,7 @@ export const naturalName = (record: CatalogueRecord): string => {
 export const personName = (login: string) => `person ${foldedLogin(login)}`
 export const centerName = (organisation: OrganisationId, label: string) =>
   `test-center ${JSON.stringify([organisation, label])}`
+export const ltiConsumerName = (key: string) => `lti-consumer ${key}`
 export const deliveryName = (id: EntityId) => `delivery ${id}`
 export const eligibilityName = (center: EntityId, delivery: EntityId) =>
   `eligibility ${center} ${delivery}`

@@ -9,7 +9,6 @@ import * as Clients from "../application/manage-clients.ts"
 import { Clients as ClientsPort, History } from "../application/ports.ts"
 import { deliveryId, publish } from "../application/publish.ts"
 import { Refused } from "../application/refused.ts"
-import { remove } from "../application/remove.ts"
 import type { PersonKind } from "../domain/entity.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
@@ -19,6 +18,7 @@ import { eligibilities, type Roster, testCenters, UserType, users } from "../dom
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
 import type { CentralPorts } from "./wiring.ts"
@@ -135,26 +135,6 @@ export const publishPackage = defineCommand({
         PackageFaulty: (error) => Effect.fail(fromPackage(args.file, error)),
         NoSpace: (error) => Effect.fail(fromNoSpace(error))
       })
-    )
-})
-
-export const removeEntities = defineCommand({
-  name: "central remove",
-  side: "central",
-  args: Schema.Struct({ ids: Schema.Array(EntityId) }),
-  report: Schema.Struct({ removed: Schema.Int, offered: Schema.Int }),
-  run: ({ ids }) =>
-    remove(ids).pipe(
-      Effect.catchTag("StillNamed", ({ by, id }) =>
-        Effect.fail(
-          new Refused({
-            code: "E_STILL_NAMED",
-            what: "Nothing was removed.",
-            why: `${id} is still named by ${by}.`,
-            todo: "Remove that too, in the same command, or import it again without this name."
-          })
-        )
-      )
     )
 })
 
@@ -346,6 +326,9 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   importEligibilityRows,
   publishPackage,
   removeEntities,
+  listEntities,
+  ltiConsumerAdd,
+  restored,
   devicesList,
   devicesChange,
   credentialsGenerate,

@@ -12,7 +12,8 @@ import {
 } from "effect/http"
 import { HttpApiError } from "effect/http-api"
 import { PROTOCOL_VERSION, SUPPORTED_DEVICES, support } from "../domain/release.ts"
-import { DEVICE_HEADER, ROUTES } from "../infrastructure/http-api.ts"
+import { DEVICE_HEADER } from "../infrastructure/http-answers.ts"
+import { ROUTES } from "../infrastructure/http-api.ts"
 import {
   codeOfStatus,
   oauthResponse,

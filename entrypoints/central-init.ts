@@ -10,7 +10,6 @@ import { Authority } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
 import { costRefused } from "../domain/cost.ts"
 import { fingerprintHex, fingerprintWords } from "../infrastructure/fingerprint.ts"
-import { selfSigned } from "../infrastructure/self-signed.ts"
 import { CENTRAL_DEFAULTS, type CentralSettings, readCentral, sideOf, write } from "./settings.ts"
 import { readSetup, type Setup } from "./setup-file.ts"
 import { acquire, layerCentral } from "./wiring.ts"
@@ -118,6 +117,7 @@ export const certificateFiles = (directory: string) => ({
 const ensureCertificate = Effect.fnUntraced(function* (directory: string, url: string) {
   const files = certificateFiles(directory)
   if (!fs.existsSync(files.cert)) {
+    const { selfSigned } = yield* Effect.promise(() => import("../infrastructure/self-signed.ts"))
     const host = new URL(url).hostname.replace(/^\[|\]$/gu, "")
     const made = yield* selfSigned([...new Set([host, "localhost", "127.0.0.1", "::1"])])
     yield* Effect.sync(() => {

@@ -14,6 +14,7 @@ import { busy, certificateFiles, fingerprintOfPem } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
 import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
+import { layerLogs } from "./server-logs.ts"
 import { readCentral } from "./settings.ts"
 import { acquire, layerCentral } from "./wiring.ts"
 
@@ -35,7 +36,7 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
   const tls = yield* certificateOf(options)
   const server = CentralServer.layer({ host, port, tls }).pipe(
     Layer.provideMerge(layerCentral(directory, settings)),
-    Layer.provide(CentralServer.layerLogs)
+    Layer.provide(layerLogs)
   )
   return yield* Effect.gen(function* () {
     if (owned) {
@@ -45,7 +46,7 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
     const bound = address._tag === "UnixPathAddress" ? port : address.port
     yield* print(`Central listens on ${tls === undefined ? "http" : "https"}://${host}:${bound}`)
     if (tls !== undefined) yield* print(`Certificate SHA-256 ${fingerprintOfPem(tls.certPem)}`)
-    yield* Effect.never
+    return yield* Effect.never
   }).pipe(Effect.provide(server))
 }, Effect.scoped)
 

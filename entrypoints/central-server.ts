@@ -5,13 +5,14 @@
 import { createServer as createHttp, type Server } from "node:http"
 import { createServer as createHttps } from "node:https"
 import type { Duplex } from "node:stream"
-import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, type Duration, Layer, Logger, References } from "effect"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, type Duration, Layer, References } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
+import { PROBLEM_TYPE } from "../infrastructure/http-answers.ts"
 import { Api } from "../infrastructure/http-api.ts"
-import { PROBLEM_TYPE, PROBLEMS, problemText, trouble } from "../infrastructure/http-problem.ts"
+import { PROBLEMS, problemText, trouble } from "../infrastructure/http-problem.ts"
 import * as Access from "./central-access.ts"
 import * as Gate from "./central-gate.ts"
 import * as Routes from "./central-routes.ts"
@@ -67,9 +68,6 @@ export const layer = (options: CentralServerOptions) =>
       })
     )
   )
-
-/** One JSON object per line on stderr. What it may contain, `central-gate.ts` decides. */
-export const layerLogs = Logger.layer([Logger.withConsoleError(Logger.formatJson)])
 
 const routes = (options: CentralServerOptions) =>
   Layer.mergeAll(

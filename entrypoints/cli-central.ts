@@ -1,43 +1,22 @@
-/** The command tree of central: what an operator types, and what is shown for it. */
+/**
+ * The command tree of central: what an operator types, and what is shown for it.
+ *
+ * What a command does is loaded when it runs: asking for help or for another command's work must not
+ * cost the time it takes to load a server.
+ */
 import { DateTime, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
+import { KINDS } from "../domain/entity.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
-import { PROGRAM_VERSION } from "../domain/release.ts"
-import * as Commands from "./central-commands.ts"
-import { type CentralInitReport, initCentral } from "./central-init.ts"
-import { serveCentral } from "./central-serve.ts"
+import { answerAtCentral } from "./at-central.ts"
+import type { CentralInitReport } from "./central-init.ts"
+import { credentials, devices } from "./cli-clients.ts"
 import { answer, shared } from "./cli-run.ts"
-import type { Command as Definition } from "./command.ts"
-import { dispatch } from "./dispatch.ts"
-import { readCentral } from "./settings.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
-import { acquire, type CentralPorts, layerCentral } from "./wiring.ts"
-
-/** Runs a command of central here, or in the server that owns the data directory. */
-export const atCentral = Effect.fnUntraced(function* <Args, Report>(
-  command: Definition<Args, Report, CentralPorts>,
-  args: Args
-) {
-  const { data: directory } = yield* shared
-  const settings = yield* readCentral(directory)
-  return yield* dispatch({
-    directory,
-    version: PROGRAM_VERSION,
-    command,
-    args,
-    acquire: acquire(directory),
-    local: layerCentral(directory, settings)
-  })
-})
-
-const answerAtCentral = <Args, Report, R extends CentralPorts>(
-  command: Definition<Args, Report, R>,
-  args: Args,
-  show: (report: Report) => string
-) => answer({ run: atCentral(command, args), encode: command.encodeReport, show })
+import { askPassword } from "./terminal-prompt.ts"
 
 const init = Command.make(
   "init",
@@ -57,6 +36,7 @@ const init = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
+    const { initCentral } = yield* Effect.promise(() => import("./central-init.ts"))
     yield* answer({
       run: initCentral({ directory, ...flags }),
       encode: encodeInit,
@@ -90,7 +70,8 @@ const serve = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
-    yield* serveCentral({ directory, ...flags })
+    const { serveCentral } = yield* Effect.promise(() => import("./central-serve.ts"))
+    return yield* serveCentral({ directory, ...flags })
   })
 ).pipe(Command.withDescription("Serve devices over HTTPS until interrupted"))
 
@@ -129,7 +110,7 @@ const importUsers = Command.make(
   },
   ({ dryRun, passwordsOut, ...rest }) =>
     answerAtCentral(
-      Commands.importUsers,
+      (commands) => commands.importUsers,
       { ...rest, dryRun, passwordsOut: Option.getOrNull(Option.map(passwordsOut, absolute)) },
       showImport(dryRun)
     )
@@ -139,11 +120,11 @@ const absolute = (name: string): string =>
   name.startsWith("/") ? name : `${process.cwd()}/${name}`
 
 const importTestCenters = Command.make("test-centers", importFlags, (args) =>
-  answerAtCentral(Commands.importTestCenters, args, showImport(args.dryRun))
+  answerAtCentral((commands) => commands.importTestCenters, args, showImport(args.dryRun))
 ).pipe(Command.withDescription("Import test centers by TAO's CSV columns"))
 
 const importEligibilities = Command.make("eligibilities", importFlags, (args) =>
-  answerAtCentral(Commands.importEligibilityRows, args, showImport(args.dryRun))
+  answerAtCentral((commands) => commands.importEligibilityRows, args, showImport(args.dryRun))
 ).pipe(Command.withDescription("Import who may sit which delivery where"))
 
 const moment = (name: string) =>
@@ -195,13 +176,16 @@ const publish = Command.make(
       from: yield* millis("from", from),
       to: yield* millis("to", to)
     }
-    yield* answerAtCentral(Commands.publishPackage, args, (report) =>
-      [
-        ...report.warnings.map((warning) => `warning: ${warning}`),
-        `${report.applied ? "Published" : "Would publish"} "${report.label}" as ${report.id}: ` +
-          `QTI ${report.qti}, ${report.items} items, content version ${report.version}` +
-          (report.content === "same" ? " (the content is as before)" : "")
-      ].join("\n")
+    yield* answerAtCentral(
+      (commands) => commands.publishPackage,
+      args,
+      (report) =>
+        [
+          ...report.warnings.map((warning) => `warning: ${warning}`),
+          `${report.applied ? "Published" : "Would publish"} "${report.label}" as ${report.id}: ` +
+            `QTI ${report.qti}, ${report.items} items, content version ${report.version}` +
+            (report.content === "same" ? " (the content is as before)" : "")
+        ].join("\n")
     )
   })
 ).pipe(Command.withDescription("Publish a QTI content package as a delivery"))
@@ -211,103 +195,67 @@ const remove = Command.make(
   { ids: Argument.String("id").pipe(Argument.variadic({ min: 1 })) },
   ({ ids }) =>
     answerAtCentral(
-      Commands.removeEntities,
+      (_, catalogue) => catalogue.removeEntities,
       { ids: ids.map((id) => EntityId.make(id)) },
       ({ removed }) => `${removed} removed.`
     )
 ).pipe(Command.withDescription("Remove people, centers, deliveries or eligibilities by id"))
 
-const showClients = (report: {
-  readonly clients: ReadonlyArray<{
-    readonly id: string
-    readonly name: string
-    readonly organisations: ReadonlyArray<string>
-    readonly state: string
-    readonly lastSeenAt: number | null
-    readonly program: string | null
-  }>
-}) =>
-  table(
-    ["ID", "NAME", "ORGANISATIONS", "STATE", "LAST SEEN", "VERSION"],
-    report.clients.map((client) => [
-      client.id,
-      client.name,
-      client.organisations.join(", "),
-      client.state,
-      client.lastSeenAt === null ? "never" : new Date(client.lastSeenAt).toISOString(),
-      client.program ?? ""
-    ])
-  )
-
-const change = (name: "block" | "unblock" | "revoke", description: string) =>
-  Command.make(name, { id: Argument.String("id") }, ({ id }) =>
-    answerAtCentral(
-      Commands.devicesChange,
-      { id, change: name, name: null },
-      () => `${id}: ${name}ed`
-    )
-  ).pipe(Command.withDescription(description))
-
-const devices = Command.make("devices").pipe(
-  Command.withDescription("Devices that are enrolled"),
-  Command.withSubcommands([
-    Command.make("list", {}, () => answerAtCentral(Commands.devicesList, {}, showClients)),
-    change("block", "Refuse a device until it is unblocked"),
-    change("unblock", "Let a blocked device in again"),
-    change("revoke", "Refuse a device for good"),
-    Command.make(
-      "rename",
-      { id: Argument.String("id"), name: Argument.String("name") },
-      ({ id, name }) =>
-        answerAtCentral(
-          Commands.devicesChange,
-          { id, change: "rename", name },
-          () => `${id}: ${name}`
-        )
-    )
-  ])
-)
-
-const generate = Command.make(
-  "generate",
+const list = Command.make(
+  "list",
   {
-    organisations: Flag.String("organisation").pipe(
-      Flag.withDescription("An organisation id; give the flag again for more"),
-      Flag.atLeast(1)
+    kind: Argument.Literals(
+      "kind",
+      KINDS.filter((kind) => kind !== "key-wrap")
     ),
-    name: Flag.String("name").pipe(Flag.withDefault("credential"))
+    limit: Flag.Int("limit").pipe(Flag.withDefault(1_000))
   },
-  Effect.fnUntraced(function* ({ name, organisations }) {
-    const { data } = yield* shared
-    const { url } = yield* readCentral(data)
-    const args = { name, organisations: organisations.map((one) => OrganisationId.make(one)) }
-    yield* answer({
-      run: Effect.gen(function* () {
-        const { key, secret } = yield* atCentral(Commands.credentialsGenerate, args)
-        return { key, secret, tokenUrl: `${url}/oauth/token` }
-      }),
-      encode: ({ key, secret, tokenUrl }) => Effect.succeed({ key, secret, tokenUrl }),
-      show: ({ key, secret, tokenUrl }) =>
+  (args) =>
+    answerAtCentral(
+      (_, catalogue) => catalogue.listEntities,
+      args,
+      ({ more, records }) =>
         [
-          `key       ${key}`,
-          `secret    ${secret}`,
-          `tokenUrl  ${tokenUrl}`,
-          "The secret is shown this once only."
+          table(
+            ["ID", "LABEL", "LOGIN", "ORGANISATION"],
+            records.map((one) => [one.id, one.label ?? "", one.login ?? "", one.organisation ?? ""])
+          ),
+          ...(more ? [`There are more: raise --limit ${args.limit}.`] : [])
         ].join("\n")
-    })
-  })
-).pipe(Command.withDescription("Make an OAuth credential for some organisations"))
-
-const credentials = Command.make("credentials").pipe(
-  Command.withDescription("OAuth credentials for integrators and for enrolment without a login"),
-  Command.withSubcommands([
-    generate,
-    Command.make("list", {}, () => answerAtCentral(Commands.credentialsList, {}, showClients)),
-    Command.make("revoke", { key: Argument.String("key") }, ({ key }) =>
-      answerAtCentral(Commands.credentialsRevoke, { key }, () => `${key} is revoked.`)
     )
+).pipe(Command.withDescription("List the records of one kind, with their ids"))
+
+const ltiConsumers = Command.make("lti-consumers").pipe(
+  Command.withDescription("Learning platforms that may launch deliveries"),
+  Command.withSubcommands([
+    Command.make(
+      "add",
+      {
+        organisation: Flag.String("organisation"),
+        label: Flag.String("label"),
+        key: Flag.String("key"),
+        secretFile: Flag.File("secret-file", { mustExist: true }).pipe(Flag.optional)
+      },
+      Effect.fnUntraced(function* ({ key, label, organisation, secretFile }) {
+        const secret = yield* askPassword({ message: `Secret of ${key}`, file: secretFile })
+        const args = { key, label, secret, organisation: OrganisationId.make(organisation) }
+        yield* answerAtCentral(
+          (_, catalogue) => catalogue.ltiConsumerAdd,
+          args,
+          ({ created, id }) => `${id} ${created ? "added" : "changed"}.`
+        )
+      })
+    ).pipe(Command.withDescription("Add a platform, or change the one with this key"))
   ])
 )
+
+const restored = Command.make("restored", {}, () =>
+  answerAtCentral(
+    (_, catalogue) => catalogue.restored,
+    {},
+    () => "Central begins anew: each device fetches everything at its next synchronisation."
+  )
+).pipe(Command.withDescription("Say that central's database was restored from a backup"))
 
 export const centralTree = Command.make("central").pipe(
   Command.withDescription("The central server: catalogue, devices, credentials"),
@@ -319,11 +267,14 @@ export const centralTree = Command.make("central").pipe(
       Command.withSubcommands([importUsers, importTestCenters, importEligibilities])
     ),
     publish,
+    list,
     remove,
+    ltiConsumers,
     devices,
-    credentials
+    credentials,
+    restored
   ])
 )
 
 export const centralHistory = (limit: number) =>
-  answerAtCentral(Commands.centralHistory, { limit }, showHistory)
+  answerAtCentral((commands) => commands.centralHistory, { limit }, showHistory)

@@ -1,9 +1,8 @@
 /** The command that shows what Testferry does. */
 import path from "node:path"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { answer, shared } from "./cli-run.ts"
-import { DemoReport, demo, narrator, showDemo } from "./demo.ts"
 
 export const demoCommand = Command.make(
   "demo",
@@ -15,13 +14,13 @@ export const demoCommand = Command.make(
   },
   Effect.fnUntraced(function* ({ dir }) {
     const { json } = yield* shared
+    const { demo, encodeDemo, narrator, showDemo } = yield* Effect.promise(
+      () => import("./demo.ts")
+    )
     yield* answer({
       run: demo(path.resolve(dir), narrator(json)),
-      encode: encodeReport,
+      encode: encodeDemo,
       show: showDemo
     })
   })
 ).pipe(Command.withDescription("Show the round trip on real packages, in a folder of its own"))
-
-const encodeReport = (report: typeof DemoReport.Type) =>
-  Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(DemoReport))(report))

@@ -1,4 +1,7 @@
-/** The command tree of a device: what a school's IT person types, and what is shown for it. */
+/**
+ * The command tree of a device: what a school's IT person types, and what is shown for it. As with
+ * central's, what a command does is loaded when it runs.
+ */
 import fs from "node:fs"
 import { type Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -8,41 +11,41 @@ import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralHistory } from "./cli-central.ts"
 import { answer, shared } from "./cli-run.ts"
 import type { Command as Definition } from "./command.ts"
-import * as Commands from "./device-commands.ts"
-import { initDevice, settleTrust } from "./device-init.ts"
-import { serveDevice } from "./device-serve.ts"
-import { dispatch } from "./dispatch.ts"
+import type * as DeviceCommands from "./device-commands.ts"
 import { readDevice, sideOf } from "./settings.ts"
 import { showHistory, showStatus, showSync } from "./show.ts"
 import { table } from "./terminal.ts"
 import { askPassword } from "./terminal-prompt.ts"
 import { byteSize } from "./terminal-units.ts"
-import { acquire, type DevicePorts, layerDevice, reachByHttps } from "./wiring.ts"
+import type * as Wiring from "./wiring.ts"
+
+/** Finds or makes a command from what is loaded when it runs. */
+type Pick<Args, Report> = (
+  commands: typeof DeviceCommands,
+  reach: ReturnType<typeof Wiring.reachByHttps>
+) => Definition<Args, Report, Wiring.DevicePorts>
 
 /** Runs a command of the device here, or in the server that owns the data directory. */
-const atDevice = Effect.fnUntraced(function* <Args, Report>(
-  make: (directory: string) => Definition<Args, Report, DevicePorts>,
-  args: Args
+const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
+  pick: Pick<Args, Report>,
+  args: Args,
+  show: (report: Report) => string
 ) {
   const { data: directory } = yield* shared
   const settings = yield* readDevice(directory)
-  return yield* dispatch({
+  const { acquire, layerDevice, reachByHttps } = yield* Effect.promise(() => import("./wiring.ts"))
+  const { dispatch } = yield* Effect.promise(() => import("./dispatch.ts"))
+  const commands = yield* Effect.promise(() => import("./device-commands.ts"))
+  const command = pick(commands, reachByHttps(directory))
+  const run = dispatch({
     directory,
     version: PROGRAM_VERSION,
-    command: make(directory),
+    command,
     args,
     acquire: acquire(directory),
     local: layerDevice(directory, settings)
   })
-})
-
-const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
-  make: (directory: string) => Definition<Args, Report, DevicePorts>,
-  args: Args,
-  show: (report: Report) => string
-) {
-  const { data } = yield* shared
-  yield* answer({ run: atDevice(make, args), encode: make(data).encodeReport, show })
+  yield* answer({ run, encode: command.encodeReport, show })
 })
 
 const init = Command.make(
@@ -60,6 +63,7 @@ const init = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
+    const { initDevice } = yield* Effect.promise(() => import("./device-init.ts"))
     yield* answer({
       run: initDevice({ directory, ...flags }),
       encode: (report) => Effect.succeed({ ...report }),
@@ -90,16 +94,38 @@ const enrol = Command.make(
   Effect.fnUntraced(function* ({ credentials, fingerprint, login, passwordFile }) {
     const { data } = yield* shared
     const { name } = yield* readDevice(data)
+    const { settleTrust } = yield* Effect.promise(() => import("./device-init.ts"))
     yield* settleTrust(data, fingerprint)
     const proof = yield* proofOf(login, passwordFile, credentials)
     yield* answerAtDevice(
-      (directory) => Commands.enrolCommand(reachByHttps(directory)),
+      (commands, reach) => commands.enrolCommand(reach),
       { name, ...proof },
       ({ device, organisations }) =>
         `Enrolled as ${device} for ${organisations.join(", ")}.\nNext: testferry sync`
     )
   })
 ).pipe(Command.withDescription("Make this device a member of a sync manager's organisation"))
+
+const trust = Command.make(
+  "trust",
+  {
+    fingerprint: Flag.String("fingerprint").pipe(
+      Flag.withDescription("The new fingerprint, as the office told you on another way")
+    )
+  },
+  Effect.fnUntraced(function* ({ fingerprint }) {
+    const { data } = yield* shared
+    yield* answer({
+      run: Effect.gen(function* () {
+        const { settleTrust } = yield* Effect.promise(() => import("./device-init.ts"))
+        const trusted = yield* settleTrust(data, Option.some(fingerprint))
+        return { fingerprint: trusted ?? "" }
+      }),
+      encode: (report) => Effect.succeed({ ...report }),
+      show: (report) => `From now on this device trusts ${report.fingerprint}.`
+    })
+  })
+).pipe(Command.withDescription("Trust central's new certificate, after the office confirmed it"))
 
 const NO_PROOF = { login: null, password: null, key: null, secret: null }
 
@@ -140,11 +166,11 @@ const open = Command.make(
   },
   Effect.fnUntraced(function* ({ login, passwordFile }) {
     const password = yield* askPassword({ message: `Password of ${login}`, file: passwordFile })
-    yield* answerAtDevice(() => Commands.openCommand, { login, password }, showOpened)
+    yield* answerAtDevice((commands) => commands.openCommand, { login, password }, showOpened)
   })
 ).pipe(Command.withDescription("Show what a login may read on this device"))
 
-type Opened = Effect.Success<ReturnType<(typeof Commands.openCommand)["run"]>>
+type Opened = Effect.Success<ReturnType<(typeof DeviceCommands.openCommand)["run"]>>
 
 const showOpened = ({ organisations }: Opened): string =>
   organisations
@@ -191,13 +217,14 @@ const serve = Command.make(
   },
   Effect.fnUntraced(function* ({ syncEvery }: { syncEvery: Option.Option<Duration.Duration> }) {
     const { data: directory } = yield* shared
-    yield* serveDevice({ directory, syncEvery })
+    const { serveDevice } = yield* Effect.promise(() => import("./device-serve.ts"))
+    return yield* serveDevice({ directory, syncEvery })
   })
 ).pipe(Command.withDescription("Run the device until interrupted"))
 
 export const deviceTree = Command.make("device").pipe(
   Command.withDescription("The offline device in a school"),
-  Command.withSubcommands([init, enrol, open, serve])
+  Command.withSubcommands([init, enrol, trust, open, serve])
 )
 
 export const syncTree = Command.make(
@@ -218,14 +245,14 @@ export const syncTree = Command.make(
   },
   ({ confirmRemovals, dryRun, kinds }) =>
     answerAtDevice(
-      (directory) => Commands.syncCommand(reachByHttps(directory)),
+      (commands, reach) => commands.syncCommand(reach),
       { confirmRemovals, dryRun, kinds: kinds.length === 0 ? null : kinds },
       showSync
     )
 ).pipe(Command.withDescription("Fetch from central what this device's organisations need"))
 
 export const statusTree = Command.make("status", {}, () =>
-  answerAtDevice(() => Commands.statusCommand, {}, showStatus)
+  answerAtDevice((commands) => commands.statusCommand, {}, showStatus)
 ).pipe(Command.withDescription("What this device holds, and when it last changed"))
 
 export const historyTree = Command.make(
@@ -234,6 +261,6 @@ export const historyTree = Command.make(
   Effect.fnUntraced(function* ({ limit }) {
     const { data } = yield* shared
     if (sideOf(data) === "central") return yield* centralHistory(limit)
-    return yield* answerAtDevice(() => Commands.deviceHistory, { limit }, showHistory)
+    return yield* answerAtDevice((commands) => commands.deviceHistory, { limit }, showHistory)
   })
 ).pipe(Command.withDescription("What happened lately"))

@@ -10,14 +10,7 @@ const cli = root.pipe(
   Command.withDescription(
     "Carries tests to schools without a reliable network and brings the results home"
   ),
-  Command.withSubcommands([
-    demoCommand,
-    centralTree,
-    deviceTree,
-    syncTree,
-    statusTree,
-    historyTree
-  ])
+  Command.withSubcommands([demoCommand, centralTree, deviceTree, syncTree, statusTree, historyTree])
 )
 
 runCli(cli, { version: PROGRAM_VERSION })

@@ -31,7 +31,7 @@ const SCHOOLS = [
   { device: "isles", organisation: "123", manager: "sync.northern-isles", name: "Northern Isles" }
 ] as const
 
-export const DemoReport = Schema.Struct({
+const DemoReport = Schema.Struct({
   directory: Schema.String,
   firstSync: Schema.Array(Device.SyncReport),
   secondSync: Schema.Array(Device.SyncReport),
@@ -39,6 +39,9 @@ export const DemoReport = Schema.Struct({
   foreign: Schema.Int,
   readable: Schema.Int
 })
+
+export const encodeDemo = (report: typeof DemoReport.Type) =>
+  Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(DemoReport))(report))
 
 export const demo = Effect.fn("demo")(function* (directory: string, say: (text: string) => void) {
   yield* freshFolder(directory)
@@ -63,7 +66,9 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
     yield* HttpServer.HttpServer
     yield* fillCatalogue(directory, say)
 
-    say("\n2. Each school sets up a device. A sync manager logs in once; the device gets a certificate.")
+    say(
+      "\n2. Each school sets up a device. A sync manager logs in once; the device gets a certificate."
+    )
     for (const school of SCHOOLS) yield* setUpDevice(directory, school, url, made.certificate, say)
 
     say("\n3. First synchronisation over HTTPS: each device receives what its organisation needs.")
@@ -76,7 +81,9 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
     const readable = namesOnDisk(directory)
     say(`   Names and logins found by searching the devices' files: ${readable}.`)
 
-    say("\n5. A change at central: a test-taker leaves, another joins, one test gets a new version.")
+    say(
+      "\n5. A change at central: a test-taker leaves, another joins, one test gets a new version."
+    )
     yield* change(directory, say)
 
     say("\n6. Second synchronisation: only the difference travels.")
@@ -281,7 +288,9 @@ const logIn = Effect.fnUntraced(function* (directory: string, say: (text: string
   say(`   Somebody else guesses her password: ${wrong.why}`)
   const proctor = yield* attempt("hugo.perrin", passwordOf(directory, "hugo.perrin"))
   const people = proctor.organisations.flatMap(({ roster }) => roster.flatMap((one) => one.people))
-  say(`   The proctor Hugo Perrin logs in and reads the roster of his center: ${people.length} people`)
+  say(
+    `   The proctor Hugo Perrin logs in and reads the roster of his center: ${people.length} people`
+  )
 })
 
 /** Searches every file of the devices for logins and family names of the catalogue. */
@@ -340,7 +349,10 @@ export const showDemo = (report: typeof DemoReport.Type): string => {
     reports.reduce(
       (all, one) =>
         all +
-        Object.values(one.counts).reduce((n, kind) => n + kind.created + kind.updated + kind.deleted, 0),
+        Object.values(one.counts).reduce(
+          (n, kind) => n + kind.created + kind.updated + kind.deleted,
+          0
+        ),
       0
     )
   return (

@@ -5,10 +5,10 @@
 import { Duration, Effect, Option, Random } from "effect"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { busy } from "./central-init.ts"
-import { layerLogs } from "./central-server.ts"
 import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
 import { deviceCommands, syncCommand } from "./device-commands.ts"
+import { layerLogs } from "./server-logs.ts"
 import { readDevice } from "./settings.ts"
 import { acquire, layerDevice, reachByHttps } from "./wiring.ts"
 

@@ -17,8 +17,6 @@ import * as DeviceIdentity from "../infrastructure/device-identity.ts"
 import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
-import { layerDesk, layer as layerHttpCentral } from "../infrastructure/http-central.ts"
-import * as JoseTokens from "../infrastructure/jose-tokens.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import { own } from "../infrastructure/process-lock.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
@@ -27,7 +25,6 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
-import * as SqlPostgres from "../infrastructure/sql-postgres.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
@@ -46,6 +43,7 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
     Effect.gen(function* () {
       const keys = yield* openKeys(path.join(directory, "keys"))
       const token = yield* keys.ed25519("token")
+      const JoseTokens = yield* Effect.promise(() => import("../infrastructure/jose-tokens.ts"))
       const privateKeyPem = token.key.export({ type: "pkcs8", format: "pem" }).toString()
       return layerCentralWith(keys, settings.passwordCost).pipe(
         Layer.provideMerge(FileBlobs.layer(path.join(directory, "blobs"))),
@@ -81,7 +79,7 @@ export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["password
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
   settings.database === "embedded"
     ? migrated(embedded(path.join(directory, "central.db"), settings.engine), centralMigrations)
-    : migrated(SqlPostgres.layer(settings.database), centralMigrations)
+    : migrated(postgres(settings.database), centralMigrations)
 
 /** Everything that a device's verbs ask for, but for central. */
 export const layerDevice = (directory: string, settings: DeviceSettings) =>
@@ -128,6 +126,15 @@ const layerAtomic = Layer.effect(
   )
 )
 
+/** Loaded when there is one: most installations have none. */
+const postgres = (url: string) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../infrastructure/sql-postgres.ts")),
+      ({ layer }) => layer(url)
+    )
+  )
+
 const embedded = (file: string, engine: "sqljs" | "node") =>
   engine === "node" ? SqlSqlite.layerNode(file) : SqlSqlite.layer(file)
 
@@ -151,7 +158,8 @@ export const layerCentralByHttps = (directory: string) =>
       const keys = yield* Effect.mapError(openKeys(path.join(directory, "keys")), refusedBy)
       const membership = yield* identity.membership
       if (Option.isNone(membership)) return yield* notEnrolled
-      return layerHttpCentral({
+      const { layer } = yield* loadHttpCentral
+      return layer({
         baseUrl: settings.rootUrl,
         trust: trustOf(settings),
         client: membership.value.device,
@@ -167,10 +175,14 @@ export const layerCentralByHttps = (directory: string) =>
 /** Central's enrolment desk, for a device that has no certificate yet. */
 export const layerDeskByHttps = (directory: string) =>
   Layer.unwrap(
-    Effect.map(readDevice(directory), (settings) =>
-      layerDesk({ baseUrl: settings.rootUrl, trust: trustOf(settings) })
-    )
+    Effect.gen(function* () {
+      const settings = yield* readDevice(directory)
+      const { layerDesk } = yield* loadHttpCentral
+      return layerDesk({ baseUrl: settings.rootUrl, trust: trustOf(settings) })
+    })
   )
+
+const loadHttpCentral = Effect.promise(() => import("../infrastructure/http-central.ts"))
 
 /** How a device's commands reach central; settings are read anew for each of them. */
 export const reachByHttps = (directory: string) => ({

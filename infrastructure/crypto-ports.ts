@@ -2,7 +2,7 @@
  * Provides the verbs' ports over this house's cryptography: digests, opening with a key that the
  * caller has, passwords, and central's own secrets behind its vault key (format §3.1, §3.5, §3.6).
  */
-import { createHash, randomBytes } from "node:crypto"
+import { hash, randomBytes } from "node:crypto"
 import { Effect, Layer, Stream } from "effect"
 import {
   Hashing,
@@ -21,7 +21,7 @@ import { loginTag } from "./login-tag.ts"
 import * as Password from "./password.ts"
 
 export const layerHashing = Layer.succeed(Hashing, {
-  sha256: (bytes) => Digest.make(createHash("sha256").update(bytes).digest("hex"))
+  sha256: (bytes) => Digest.make(hash("sha256", bytes, "hex"))
 })
 
 export const layerOpener = Layer.succeed(Opener, {

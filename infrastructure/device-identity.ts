@@ -8,7 +8,6 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { Effect, Layer, Option, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { SignJWT } from "jose"
 import { CentralInconsistent, DeviceIdentity, type Membership } from "../application/ports.ts"
 import { canonical, parseCanonical } from "../domain/canonical.ts"
 import {
@@ -75,9 +74,11 @@ export const layer = (keys: FileKeys) =>
 /** Signs the assertions by which a device asks for tokens, with its `auth` key (RFC 7523). */
 export const signAssertion = Effect.fnUntraced(function* (keys: FileKeys, claims: AssertionClaims) {
   const auth = yield* Effect.orDie(keys.ed25519("auth"))
-  return yield* Effect.promise(() =>
-    new SignJWT({ ...claims }).setProtectedHeader({ alg: "EdDSA" }).sign(auth.key)
-  )
+  // Loaded here: tokens are kept, so that most runs of the program sign nothing.
+  return yield* Effect.promise(async () => {
+    const { SignJWT } = await import("jose")
+    return await new SignJWT({ ...claims }).setProtectedHeader({ alg: "EdDSA" }).sign(auth.key)
+  })
 })
 
 type Own = Effect.Success<ReturnType<typeof ownKeys>>

@@ -31,7 +31,7 @@ const holdings = Effect.gen(function* () {
       PRIMARY KEY (organisation, id)
     ) ${table}`
   yield* sql`CREATE INDEX holdings_set ON holdings (organisation, held, bucket, a, b)`
-  yield* sql`CREATE INDEX holdings_by_kind ON holdings (organisation, kind, held)`
+  yield* sql`CREATE INDEX holdings_by_kind ON holdings (organisation, kind, held, id)`
   yield* sql`CREATE INDEX holdings_by_tag ON holdings (organisation, tag) WHERE tag IS NOT NULL`
   yield* sql`CREATE INDEX holdings_by_reader ON holdings (organisation, reader) WHERE reader IS NOT NULL`
   yield* sql`

@@ -16,13 +16,11 @@ import { ENTITY_KEYS_MAX } from "../application/answer.ts"
 import type { Client } from "../application/ports.ts"
 import { Enrolment, Signed } from "../domain/enrolment.ts"
 import { Kind, LABEL_MAX } from "../domain/entity.ts"
-import { Buckets, Change, FeedPage } from "../domain/feed.ts"
+import { Buckets, FeedPage } from "../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import { Capabilities, PROGRAM_VERSION } from "../domain/release.ts"
-import { PROBLEM_TYPE, PROBLEMS } from "./http-problem.ts"
-
-/** Names program and protocol version of a device: `0.1.0/1`. */
-export const DEVICE_HEADER = "testferry-device"
+import { BucketAnswer, EntitiesAnswer, PROBLEM_TYPE, TokenAnswer } from "./http-answers.ts"
+import { PROBLEMS } from "./http-problem.ts"
 
 /** The client whose token came with the request. */
 export class Caller extends Context.Service<Caller, Client>()("testferry/http/Caller") {}
@@ -72,14 +70,6 @@ export const TokenRequest = Schema.Struct({
 }).annotate({ identifier: "TokenRequest" })
 export type TokenRequest = typeof TokenRequest.Type
 
-/** `expires` is the same moment as `expires_in`, in seconds since 1970, for clients of older systems. */
-export const TokenAnswer = Schema.Struct({
-  access_token: Schema.String,
-  token_type: Schema.Literal("Bearer"),
-  expires_in: Schema.Int,
-  expires: Schema.Int
-}).annotate({ identifier: "TokenAnswer" })
-
 const ProofText = Schema.String.check(Schema.isMaxLength(LABEL_MAX))
 
 export const EnrolmentPost = Schema.Struct({
@@ -95,16 +85,6 @@ export const EntitiesPost = Schema.Struct({
     Schema.isMaxLength(ENTITY_KEYS_MAX)
   )
 }).annotate({ identifier: "EntitiesPost" })
-
-/** `asked`: how many of the keys, from the first, the answer speaks of. Ask again for the rest. */
-export const EntitiesAnswer = Schema.Struct({
-  asked: Schema.Int,
-  changes: Schema.Array(Change)
-}).annotate({ identifier: "EntitiesAnswer" })
-
-export const BucketAnswer = Schema.Struct({ changes: Schema.Array(Change) }).annotate({
-  identifier: "BucketAnswer"
-})
 
 const Version = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
 

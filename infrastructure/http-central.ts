@@ -17,7 +17,7 @@ import { Buckets, type Change, type Cursor, FeedPage } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { Capabilities } from "../domain/release.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
-import { BucketAnswer, EntitiesAnswer } from "./http-api.ts"
+import { BucketAnswer, EntitiesAnswer } from "./http-answers.ts"
 import { type Line, makeExchange, type Reply, type Request } from "./http-exchange.ts"
 import { readContentRange } from "./http-range.ts"
 import {

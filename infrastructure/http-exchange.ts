@@ -10,7 +10,7 @@ import { Agent, type ClientRequestArgs, type IncomingMessage, request as start }
 import { connect as connectPlain, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { connect as connectTls, type TLSSocket } from "node:tls"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { type Duration, Effect, type Scope, type Stream } from "effect"
 import { CentralAway } from "../application/ports.ts"
 

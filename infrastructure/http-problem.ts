@@ -2,8 +2,8 @@
  * Writes every error of the HTTPS conversation as a problem document (RFC 9457) with a stable code
  * that programs act on, a title for people and a detail about this one case (protocol §8).
  */
-import { Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
+import { PROBLEM_TYPE } from "./http-answers.ts"
 
 /** Code, status, title and, at the token endpoint, the error of RFC 6749 §5.2. Codes never change. */
 export const PROBLEMS = {
@@ -33,19 +33,6 @@ export const PROBLEMS = {
   unavailable: { status: 503, title: "The server cannot answer now" }
 } as const
 export type Code = keyof typeof PROBLEMS
-
-export const PROBLEM_TYPE = "application/problem+json"
-
-/** The form of every error; other members may come with some codes. */
-export const Problem = Schema.Struct({
-  type: Schema.String,
-  title: Schema.String,
-  status: Schema.Int,
-  code: Schema.String,
-  detail: Schema.String,
-  epoch: Schema.optionalKey(Schema.String)
-})
-export type Problem = typeof Problem.Type
 
 /** A problem as data, before it becomes a response. */
 export interface Trouble {

@@ -10,9 +10,8 @@ import {
   FeedReset
 } from "../application/ports.ts"
 import { PROGRAM_VERSION, PROTOCOL_VERSION } from "../domain/release.ts"
-import { DEVICE_HEADER } from "./http-api.ts"
+import { DEVICE_HEADER, PROBLEM_TYPE, Problem } from "./http-answers.ts"
 import type { Exchange, Reply, Request } from "./http-exchange.ts"
-import { PROBLEM_TYPE, Problem } from "./http-problem.ts"
 
 /** Central is away, but may be back: `waitMillis` is how long it asked to be left alone. */
 export class TryLater extends Data.TaggedError("TryLater")<{

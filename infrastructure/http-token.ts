@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { Clock, Effect, Option, Schema, Semaphore } from "effect"
-import { TokenAnswer } from "./http-api.ts"
+import { TokenAnswer } from "./http-answers.ts"
 import type { Talk } from "./http-talk.ts"
 
 /** What a device states and signs; times in seconds since 1970, as RFC 7519 has them. */

@@ -1,7 +1,7 @@
 /** Reads content packages: from files that an operator names, and from sealed blobs in memory. */
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Stream } from "effect"
 import {
   BlobDamaged,

@@ -8,8 +8,8 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
-/** How a column is kept; times are integer milliseconds, JSON is text. */
-export type Kind = "text" | "integer" | "real" | "blob" | "boolean"
+/** How a column is kept; times are integer milliseconds, JSON is text. A `document` is long text. */
+export type Kind = "text" | "document" | "integer" | "real" | "blob" | "boolean"
 
 export interface Insert<Columns extends Readonly<Record<string, Kind>>> {
   readonly table: string
@@ -95,6 +95,7 @@ const quote = (name: string) => `"${name.replaceAll('"', '""')}"`
 const POSTGRES_ROWS = 2_000
 const POSTGRES_TYPES: Readonly<Record<Kind, string>> = {
   text: "text",
+  document: "text",
   integer: "bigint",
   real: "float8",
   blob: "bytea",
@@ -122,12 +123,22 @@ const SQLITE: Dialect = {
   rowsMax: (columns) => Math.min(SQLITE_ROWS, Math.floor(SQLITE_PARAMETERS / columns)),
   write: (sql, insert, names, rows) => {
     const { into, conflict } = target(insert, names)
-    const row = `(${names.map(() => "?").join(",")})`
+    const row = `(${names.map((name) => (isDocument(insert, name) ? AS_BYTES : "?")).join(",")})`
     const text = `${into} VALUES ${Array(rows.length).fill(row).join(",")}${conflict}`
+    const documents = names.map((name) => isDocument(insert, name))
     const parameters: Array<unknown> = []
-    for (const row of rows) for (const name of names) parameters.push(row[name])
+    for (const row of rows) {
+      for (let i = 0; i < names.length; i++) {
+        const value = row[names[i] ?? ""]
+        parameters.push(documents[i] && typeof value === "string" ? Buffer.from(value) : value)
+      }
+    }
     const statement = sql.unsafe(text, parameters)
     // only full batches come again and are worth keeping prepared
     return rows.length === SQLITE.rowsMax(names.length) ? statement : statement.unprepared
   }
 }
+
+// sql.js copies text character by character, bytes all at once: half the cost of a row of 1 KB.
+const AS_BYTES = "CAST(? AS TEXT)"
+const isDocument = (insert: AnyInsert, name: string) => kind(insert, name) === "document"

@@ -107,8 +107,14 @@ const make = Effect.gen(function* () {
     Request: Schema.Array(Schema.String),
     Result: Id,
     execute: (ids) => sql`
-      WITH RECURSIVE up (id) AS (
+      WITH RECURSIVE shown (id) AS (
         SELECT id FROM entities WHERE ${sql.in("id", ids)}
+        UNION
+        SELECT links.to_id FROM links JOIN shown ON links.from_id = shown.id
+        WHERE links.relation IN ('eligibility', 'administrator', 'proctor', 'test-taker')
+      ),
+      up (id) AS (
+        SELECT id FROM shown
         UNION
         SELECT links.from_id FROM links JOIN up ON links.to_id = up.id
       )

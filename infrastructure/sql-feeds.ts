@@ -17,7 +17,7 @@ import { Digest, EntityId } from "../domain/id.ts"
 import { BUCKETS, bucketOf, changed, EMPTY, marks } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
-import { setting } from "./sql-settings.ts"
+import { changeSetting, setting } from "./sql-settings.ts"
 
 const HeadRow = Schema.Struct({
   head: Schema.Int,
@@ -55,12 +55,7 @@ const BlobOf = Schema.Struct({ content: Schema.Struct({ blob: Digest }) })
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const epochOf = yield* Effect.cached(
-    setting(sql, "epoch").pipe(
-      Effect.map((epoch) => epoch ?? ""),
-      Effect.orDie
-    )
-  )
+  const epochOf = Effect.orDie(Effect.map(setting(sql, "epoch"), (epoch) => epoch ?? ""))
 
   const heads = SqlSchema.findAll({
     Request: Schema.String,
@@ -202,6 +197,12 @@ const make = Effect.gen(function* () {
       const set = feed === undefined ? EMPTY : { count: feed.count, a: feed.a, b: feed.b }
       return { organisation, epoch, head, more: last < head, set, changes }
     }),
+
+    newEpoch: Effect.gen(function* () {
+      const epoch = crypto.randomUUID()
+      yield* changeSetting(sql, "epoch", epoch)
+      return epoch
+    }).pipe(Effect.orDie),
 
     buckets: Effect.fn("Feeds.buckets")(function* (organisation) {
       const rows = yield* bucketRows(organisation)

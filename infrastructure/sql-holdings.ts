@@ -12,13 +12,21 @@ import { Holdings } from "../application/ports.ts"
 import { Entity, KeyWrap, Kind, keyFromText, keyText, Person } from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
-import { Digest, EntityId } from "../domain/id.ts"
+import { type Digest, EntityId } from "../domain/id.ts"
 import type { Manifest, Plan } from "../domain/plan.ts"
 import { BUCKETS, bucketOf, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
 
-const DigestRow = Schema.Struct({ kind: Kind, id: EntityId, digest: Schema.NullOr(Digest) })
+/**
+ * Taken as it is: each was checked when it was staged, and checking them again on the way to every
+ * plan took as long as reading them.
+ */
+interface DigestRow {
+  readonly kind: Kind
+  readonly id: EntityId
+  readonly digest: Digest | null
+}
 const EntityRow = Schema.Struct({ body: Schema.fromJsonString(Entity) })
 const CursorRow = Schema.Struct({
   epoch: Schema.String,
@@ -28,9 +36,13 @@ const CursorRow = Schema.Struct({
 })
 const BucketRow = Schema.Struct({ bucket: Schema.Int, ...SetDigest.fields })
 
-const decodeEntity = Schema.decodeUnknownEffect(EntityRow)
+const decodeBatch = Schema.decodeUnknownEffect(Schema.NonEmptyArray(EntityRow))
 const decodeEntities = Schema.decodeUnknownEffect(Schema.Array(EntityRow))
 
+/**
+ * Where ids or kinds are asked for, `held` stands behind a plus: without statistics SQLite would
+ * rather read a whole organisation by the index that begins with `held`.
+ */
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
 
@@ -42,35 +54,18 @@ const make = Effect.gen(function* () {
       FROM cursors
       WHERE organisation = ${organisation}`
   })
-  const stagedRows = SqlSchema.findAll({
-    Request: Schema.String,
-    Result: DigestRow,
-    execute: (organisation) => sql`
-      SELECT kind, id, digest FROM staged WHERE organisation = ${organisation} ORDER BY version`
-  })
-  const digestRows = SqlSchema.findAll({
-    Request: Schema.Struct({
-      organisation: Schema.String,
-      ids: Schema.NullOr(Schema.Array(Schema.String)),
-      bucket: Schema.NullOr(Schema.Int)
-    }),
-    Result: DigestRow,
-    execute: ({ organisation, ids, bucket }) => sql`
-      SELECT kind, id, digest
-      FROM holdings
-      WHERE ${sql.and([
-        sql`organisation = ${organisation}`,
-        sql`held = 0`,
-        ...(ids === null ? [] : [sql.in("id", ids)]),
-        ...(bucket === null ? [] : [sql`bucket = ${bucket}`])
-      ])}`
-  })
-  const keptRows = SqlSchema.findAll({
-    Request: Schema.String,
-    Result: DigestRow,
-    execute: (organisation) => sql`
-      SELECT kind, id, digest FROM holdings WHERE organisation = ${organisation} AND held = 1`
-  })
+  const stagedRows = (organisation: OrganisationId) => sql<DigestRow>`
+    SELECT kind, id, digest FROM staged WHERE organisation = ${organisation} ORDER BY version`
+  const heldRows = (organisation: OrganisationId) => sql<DigestRow>`
+    SELECT kind, id, digest FROM holdings WHERE organisation = ${organisation} AND held = 0`
+  const bucketKeyRows = (organisation: OrganisationId, bucket: number) => sql<DigestRow>`
+    SELECT kind, id, digest FROM holdings
+    WHERE organisation = ${organisation} AND held = 0 AND bucket = ${bucket}`
+  const rowsOf = (organisation: OrganisationId, ids: ReadonlyArray<EntityId>) => sql<DigestRow>`
+    SELECT kind, id, digest FROM holdings
+    WHERE organisation = ${organisation} AND +held = 0 AND ${sql.in("id", ids)}`
+  const keptRows = (organisation: OrganisationId) => sql<DigestRow>`
+    SELECT kind, id, digest FROM holdings WHERE organisation = ${organisation} AND held = 1`
   const bucketRows = SqlSchema.findAll({
     Request: Schema.String,
     Result: BucketRow,
@@ -94,7 +89,7 @@ const make = Effect.gen(function* () {
     execute: (organisation) => sql`
       SELECT kind, COUNT(*) AS count
       FROM holdings
-      WHERE organisation = ${organisation} AND held = 0
+      WHERE organisation = ${organisation} AND +held = 0
       GROUP BY kind`
   })
   const people = SqlSchema.findAll({
@@ -112,7 +107,7 @@ const make = Effect.gen(function* () {
       ORDER BY id`
   })
 
-  const byKey = (rows: ReadonlyArray<typeof DigestRow.Type>) =>
+  const byKey = (rows: ReadonlyArray<DigestRow>) =>
     new Map(rows.map((row) => [keyText(row), row.digest]))
 
   const manifest = Effect.fn("Holdings.manifest")(function* (
@@ -120,16 +115,34 @@ const make = Effect.gen(function* () {
     keys: ReadonlyArray<string> | "all"
   ) {
     const held = new Map<string, string>()
-    const keep = (rows: ReadonlyArray<typeof DigestRow.Type>) => {
+    const keep = (rows: ReadonlyArray<DigestRow>) => {
       for (const row of rows) if (row.digest !== null) held.set(keyText(row), row.digest)
     }
-    if (keys === "all") keep(yield* digestRows({ organisation, ids: null, bucket: null }))
+    if (keys === "all") keep(yield* heldRows(organisation))
     else {
-      yield* inChunks(keys, (chunk) =>
-        Effect.map(digestRows({ organisation, ids: chunk.map(idOf), bucket: null }), keep)
-      )
+      yield* inChunks(keys, (chunk) => Effect.map(rowsOf(organisation, chunk.map(idOf)), keep))
     }
     return held satisfies Manifest
+  }, Effect.orDie)
+
+  /** Which of these ids are in a column. */
+  const idsAmong = Effect.fn("Holdings.idsAmong")(function* (
+    column: "id" | "reader",
+    organisation: OrganisationId,
+    ids: ReadonlyArray<EntityId>
+  ) {
+    const found = new Set<EntityId>()
+    yield* inChunks(ids, (chunk) =>
+      Effect.map(
+        sql<{ id: EntityId }>`
+          SELECT DISTINCT ${sql(column)} AS id FROM holdings
+          WHERE organisation = ${organisation} AND ${sql.in(column, chunk)}`,
+        (rows) => {
+          for (const { id } of rows) found.add(id)
+        }
+      )
+    )
+    return found
   }, Effect.orDie)
 
   const setCursor = (organisation: OrganisationId, cursor: typeof START) => sql`
@@ -157,8 +170,8 @@ const make = Effect.gen(function* () {
       FROM staged
       WHERE organisation = ${organisation} AND digest IS NOT NULL
       ON CONFLICT (organisation, id) DO UPDATE SET version = excluded.version,
-        digest = excluded.digest, a = excluded.a, b = excluded.b, held = 0, tag = excluded.tag,
-        reader = excluded.reader, body = excluded.body`
+        digest = excluded.digest, a = excluded.a, b = excluded.b, bucket = excluded.bucket,
+        held = 0, tag = excluded.tag, reader = excluded.reader, body = excluded.body`
     yield* inChunks(
       plan.remove,
       (chunk) => sql`
@@ -241,27 +254,16 @@ const make = Effect.gen(function* () {
       )
     }, Effect.orDie),
 
-    present: Effect.fn("Holdings.present")(function* (organisation, ids) {
-      const present = new Set<EntityId>()
-      yield* inChunks(ids, (chunk) =>
-        Effect.map(
-          sql<{ id: string }>`
-            SELECT id FROM holdings
-            WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}`,
-          (rows) => {
-            for (const { id } of rows) present.add(EntityId.make(id))
-          }
-        )
-      )
-      return present
-    }, Effect.orDie),
+    present: (organisation, ids) => idsAmong("id", organisation, ids),
+
+    readers: (organisation, ids) => idsAmong("reader", organisation, ids),
 
     entities: (organisation, kinds) =>
       sql`
         SELECT body FROM holdings
         WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
-        ORDER BY id`.stream.pipe(
-        Stream.mapEffect((row) => decodeEntity(row)),
+        ORDER BY kind, held, id`.stream.pipe(
+        Stream.mapArrayEffect((rows) => decodeBatch(rows)),
         Stream.map((row) => row.body),
         Stream.orDie
       ),
@@ -301,7 +303,7 @@ const make = Effect.gen(function* () {
     }, Effect.orDie),
 
     bucketManifest: Effect.fn("Holdings.bucketManifest")(function* (organisation, bucket) {
-      const rows = yield* digestRows({ organisation, ids: null, bucket })
+      const rows = yield* bucketKeyRows(organisation, bucket)
       return new Map(rows.map((row) => [keyText(row), row.digest ?? ""]))
     }, Effect.orDie),
 
@@ -329,7 +331,7 @@ const STAGED_COLUMNS = {
   bucket: "integer",
   tag: "text",
   reader: "text",
-  body: "text"
+  body: "document"
 } as const
 
 const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) => {

@@ -140,6 +140,7 @@ const instantiate = async (disk: Disk, build: Build | undefined) => {
   // The glue keeps its first instance for ever, so each database evaluates it anew.
   delete require.cache[glue]
   const initSqlJs: InitSqlJsStatic = require(glue)
+  forget(glue)
   return await initSqlJs({
     instantiateWasm: (imports, done) => {
       const instance = new wasm.Instance(module, wrap(imports, name, disk))
@@ -150,6 +151,13 @@ const instantiate = async (disk: Disk, build: Build | undefined) => {
       return {}
     }
   })
+}
+
+/** Node keeps every module that another has loaded, and with this one the instance's memory. */
+const forget = (glue: string): void => {
+  const loaded = require.cache[glue]
+  const siblings = loaded?.parent?.children
+  if (loaded !== undefined) siblings?.splice(siblings.indexOf(loaded), 1)
 }
 
 const wrap = (imports: Imports, name: (key: string) => string, disk: Disk): Imports =>

@@ -7,7 +7,6 @@
  * on a stream of its own ends the process. It never sees the source.
  */
 import { Readable } from "node:stream"
-import { Open } from "unzipper"
 import { type PackageRefused, refused } from "../domain/package-refusal.ts"
 
 /** Bytes that can be read anywhere: a file, or the decrypted view of a sealed one. */
@@ -180,6 +179,8 @@ const parse = async (bytes: Buffer, count: number): Promise<ReadonlyArray<Direct
   record.writeUInt16LE(count, 10)
   record.writeUInt32LE(bytes.length, 12)
   const archive = Buffer.concat([bytes, end])
+  // Loaded here: with what it brings along it would make every start of the program slower.
+  const { Open } = await import("unzipper")
   const { files } = await Open.custom({
     size: async () => archive.length,
     stream: (offset) => Readable.from([archive.subarray(offset)], { objectMode: false })

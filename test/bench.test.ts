@@ -5,15 +5,19 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { bodies, onePercent } from "../bench/bodies.ts"
+import { bodies, catalogueOf, count, onePercent } from "../bench/bodies.ts"
+import {
+  openCentral as openTestferry,
+  contenders as testferry
+} from "../bench/contenders/testferry.ts"
 import { type Contender, repeat, type Sample, WORKLOADS } from "../bench/harness.ts"
 import { contender as barePull } from "../bench/peers/bare-pull.ts"
 import { child, openCentral, putAll } from "../bench/processes.ts"
 import { drive, percentile } from "../bench/scale.ts"
-import { Entity } from "../domain/entity.ts"
+import { Entity, references } from "../domain/entity.ts"
 
-const SIZE = 300
-const catalogue = { bodies: () => bodies(1, SIZE), changes: onePercent(1, SIZE) }
+const SMALL = catalogueOf(300)
+const catalogue = { bodies: () => bodies(1, SMALL), changes: onePercent(1, SMALL) }
 
 const rejection = (promise: Promise<unknown>): Promise<string> =>
   promise.then(() => "succeeded", String)
@@ -24,27 +28,46 @@ describe("bench: bodies", () => {
     const all = [...catalogue.bodies(), ...catalogue.changes.put.slice(0, 3)]
     for (const { id, body } of all) assert.strictEqual(decode(JSON.parse(body)).id, id)
     const ids = new Set(Array.from(catalogue.bodies(), ({ id }) => id))
-    assert.strictEqual(ids.size, SIZE + 750)
+    assert.strictEqual(ids.size, count(SMALL))
+    assert.strictEqual(count(catalogueOf()), 1 + 200 + 50 + 10_000 + 10_000 + 500)
   })
 
   it("are the same for the same seed and others for another", () => {
-    assert.deepStrictEqual([...bodies(7, 5)], [...bodies(7, 5)])
-    assert.notDeepEqual([...bodies(7, 5)], [...bodies(8, 5)])
+    const five = catalogueOf(5)
+    assert.deepStrictEqual([...bodies(7, five)], [...bodies(7, five)])
+    assert.notDeepEqual([...bodies(7, five)], [...bodies(8, five)])
   })
 
-  it("of test-takers have the length of real ones", () => {
-    const lengths = Array.from(bodies(1, 50)).filter(({ id }) => id.startsWith("tt_"))
-    for (const { body } of lengths) assert.isTrue(body.length > 800 && body.length < 1_000)
+  it("name only what came before them", () => {
+    const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Entity))
+    const seen = new Set<string>()
+    for (const { id, body } of catalogue.bodies()) {
+      for (const named of references(decode(body))) assert.isTrue(seen.has(named), named)
+      seen.add(id)
+    }
+    for (const { id } of catalogue.changes.put) seen.add(id)
+    for (const { body } of catalogue.changes.put)
+      for (const named of references(decode(body))) assert.isTrue(seen.has(named), named)
   })
 
-  it("change by one percent: a third new, a third edited, a third removed", () => {
+  it("change by one percent: as many test-takers new as edited as removed", () => {
     const bodyById = new Map(Array.from(bodies(1), ({ id, body }) => [id, body]))
     const { put, remove } = onePercent(1)
-    const edited = put.filter(({ id, body }) => bodyById.has(id) && bodyById.get(id) !== body)
-    const added = put.filter(({ id }) => !bodyById.has(id))
-    assert.deepStrictEqual([added.length, edited.length, remove.length], [35, 35, 35])
+    const takers = put.filter(({ id }) => id.startsWith("tt_"))
+    const edited = takers.filter(({ id, body }) => bodyById.has(id) && bodyById.get(id) !== body)
+    const added = takers.filter(({ id }) => !bodyById.has(id))
+    assert.deepStrictEqual([added.length, edited.length, remove.length], [34, 34, 2 * 34])
     for (const id of remove) assert.isTrue(bodyById.has(id))
-    assert.strictEqual(new Set([...put.map(({ id }) => id), ...remove]).size, 105)
+    assert.strictEqual(new Set([...put.map(({ id }) => id), ...remove]).size, 6 * 34)
+  })
+
+  it("leave nothing that names what was removed", () => {
+    const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Entity))
+    const bodyById = new Map(Array.from(catalogue.bodies(), ({ id, body }) => [id, body]))
+    for (const { id, body } of catalogue.changes.put) bodyById.set(id, body)
+    for (const id of catalogue.changes.remove) bodyById.delete(id)
+    for (const body of bodyById.values())
+      for (const named of references(decode(body))) assert.isTrue(bodyById.has(named), named)
   })
 })
 
@@ -54,11 +77,11 @@ describe("bench: harness", () => {
     await repeat([barePull], 1, WORKLOADS, catalogue, (sample) => samples.push(sample))
     const { w1, w2, w3 } = samples[0]!.measures
     const sent = Array.from(catalogue.bodies()).reduce((sum, { body }) => sum + body.length, 0)
-    assert.deepStrictEqual([w1?.entities, w1?.requests], [SIZE + 750, 3])
+    assert.deepStrictEqual([w1?.entities, w1?.requests], [count(SMALL), 2])
     assert.isTrue(w1!.bytes > sent && w1!.bytes < 1.5 * sent)
     assert.deepStrictEqual([w2?.entities, w2?.requests], [0, 1])
     assert.isTrue(w2!.bytes < 500)
-    assert.deepStrictEqual([w3?.entities, w3?.requests], [9, 1])
+    assert.deepStrictEqual([w3?.entities, w3?.requests], [6, 1])
   })
 
   it("does not book its own memory to the device", async () => {
@@ -75,7 +98,7 @@ describe("bench: harness", () => {
       prepare: (all) => barePull.prepare(Array.from(all).slice(1))
     }
     const run = repeat([losing], 1, ["w1"], catalogue, () => undefined)
-    assert.match(await rejection(run), /moved 1049 entities instead of 1050/)
+    assert.match(await rejection(run), /moved 830 entities instead of 831/)
   })
 
   it("refuses a contender that brings another body", async () => {
@@ -89,6 +112,44 @@ describe("bench: harness", () => {
   })
 })
 
+describe("bench: Testferry", () => {
+  it("moves what it is measured for, through all workloads", async () => {
+    const samples: Array<Sample> = []
+    await repeat(testferry, 1, WORKLOADS, catalogue, (sample) => samples.push(sample))
+    assert.deepStrictEqual(
+      samples.map(({ contender }) => contender),
+      ["Testferry", "Testferry anew"]
+    )
+    for (const { measures } of samples) {
+      const { w1, w2, w3 } = measures
+      assert.deepStrictEqual([w1?.entities, w2?.entities, w3?.entities], [count(SMALL), 0, 6])
+      assert.deepStrictEqual([w2?.requests, w3?.requests], [1, 1])
+    }
+    assert.isAtMost(samples[0]!.measures.w2!.bytes, 1_024)
+  })
+
+  it("carries as many bytes as its peers", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "testferry-test-"))
+    const place = { directory, url: "", postgres: null, organisation: "bench" }
+    const central = await openTestferry(place)
+    try {
+      const given = [...catalogue.bodies()]
+      await central.put(given)
+      const offered = await central.entities!()
+      assert.sameMembers(
+        given.map(({ id }) => id),
+        [...offered.keys()]
+      )
+      const bytes = (texts: Iterable<string>) => [...texts].join("").length
+      const ratio = bytes(offered.values()) / bytes(given.map(({ body }) => body))
+      assert.closeTo(ratio, 1, 0.02)
+    } finally {
+      await central.close()
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})
+
 describe("bench: crowd", () => {
   it("brings every device everything, and counts those that cannot reach central", async () => {
     const module = new URL("../bench/peers/bare-pull.ts", import.meta.url)
@@ -97,9 +158,10 @@ describe("bench: crowd", () => {
     try {
       const url = await openCentral(central, directory, null)
       await putAll(central, catalogue.bodies())
-      const crowd = { module, url, clients: 5, processes: 2, patience: 60 }
+      const organisations = ["bench"]
+      const crowd = { module, url, clients: 5, processes: 2, organisations, patience: 60 }
       const [first, second] = await drive(crowd, ["first", "nothing changed"])
-      assert.deepStrictEqual([first?.succeeded, first?.entities], [5, 5 * (SIZE + 750)])
+      assert.deepStrictEqual([first?.succeeded, first?.entities], [5, 5 * count(SMALL)])
       assert.deepStrictEqual([second?.succeeded, second?.entities], [5, 0])
       await central.stop()
       const [alone] = await drive(crowd, ["first"])

@@ -1,6 +1,22 @@
+import { spawnSync } from "node:child_process"
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as core from "testferry/core"
 import { EntityId, OrganisationId } from "../domain/id.ts"
+
+const ROOT = path.resolve(import.meta.dirname, "..")
+const PACKED = ["domain", "application", "infrastructure", "entrypoints", "testferry"]
 
 describe("the core as a library", () => {
   it("answers the example of its own documentation", () => {
@@ -33,14 +49,45 @@ describe("the core as a library", () => {
     assert.deepStrictEqual([...reached].sort(), ["ctr_a", "elg_a", "org:0123", "usr_a"])
   })
 
-  it("starts nothing when it is imported: the domain alone comes with it", async () => {
-    const { readFileSync } = await import("node:fs")
-    const text = readFileSync(new URL("../entrypoints/core.ts", import.meta.url), "utf8")
-    const sources = [...text.matchAll(/from "([^"]+)"/gu)].map(([, from]) => from)
-    // The sentence in the docstring names the package itself.
-    const foreign = sources.filter(
-      (from) => !from?.startsWith("../domain/") && from !== "testferry/core"
+  it("starts nothing when it is imported: the domain alone comes with it", () => {
+    const text = readFileSync(path.join(ROOT, "entrypoints/core.ts"), "utf8")
+    const sources = [...text.matchAll(/^(?:export|\}).* from "([^"]+)"/gmu)].map(([, from]) => from)
+    assert.isAbove(sources.length, 5)
+    assert.deepStrictEqual(
+      sources.filter((from) => !from?.startsWith("../domain/")),
+      []
     )
-    assert.deepStrictEqual(foreign, [])
+  })
+
+  it("is the same library for programs that have it installed", async () => {
+    const source = await import("../entrypoints/core.ts")
+    assert.deepStrictEqual(Object.keys(core).sort(), Object.keys(source).sort())
+  })
+
+  it("runs installed, below node_modules, as library and as command", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "testferry-installed-"))
+    try {
+      const modules = path.join(folder, "node_modules")
+      const own = path.join(modules, "testferry")
+      mkdirSync(own, { recursive: true })
+      for (const name of [...PACKED, "package.json"]) {
+        cpSync(path.join(ROOT, name), path.join(own, name), { recursive: true })
+      }
+      for (const name of readdirSync(path.join(ROOT, "node_modules"))) {
+        symlinkSync(path.join(ROOT, "node_modules", name), path.join(modules, name))
+      }
+      const program =
+        'import { needsConfirmation } from "testferry/core"; console.log(needsConfirmation(11, 100))'
+      writeFileSync(path.join(folder, "use.mjs"), program)
+      const run = (command: string, ...args: ReadonlyArray<string>) =>
+        spawnSync(command, args, { cwd: folder, encoding: "utf8", timeout: 60_000 })
+      const used = run(process.execPath, "use.mjs")
+      assert.strictEqual(used.stdout, "true\n", used.stderr)
+      const version = run(path.join(own, "testferry"), "--version")
+      assert.include(version.stdout, "0.1.0", version.stderr)
+      assert.strictEqual(version.stderr, "")
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })

@@ -1,8 +1,8 @@
 /** Enrolment at central's desk, credentials, and tokens for clients that are not ours. */
-import { generateKeyPairSync, sign, webcrypto } from "node:crypto"
+import { generateKeyPairSync, webcrypto } from "node:crypto"
 import { request as secure } from "node:https"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import * as oauth from "oauth4webapi"
 import {
   blockDevice,
@@ -12,68 +12,42 @@ import {
   revokeDevice,
   unblockDevice
 } from "../application/manage-clients.ts"
-import { Catalogue, CentralDesk, Clients, History, type Tokens } from "../application/ports.ts"
+import { CentralDesk, Clients, History, Passwords } from "../application/ports.ts"
 import { canonical } from "../domain/canonical.ts"
-import { Certificate } from "../domain/enrolment.ts"
-import { EntityId, OrganisationId, Recipient } from "../domain/id.ts"
-import type { PersonRecord } from "../domain/record.ts"
+import { Certificate, NAMESPACE } from "../domain/enrolment.ts"
+import type { CentralPorts } from "../entrypoints/wiring.ts"
+import * as AgeFile from "../infrastructure/age-file.ts"
 import * as HttpCentral from "../infrastructure/http-central.ts"
-import * as Memory from "./support/central-memory.ts"
+import { sign } from "../infrastructure/sshsig.ts"
 import { fingerprint } from "./support/certificate.ts"
 import * as DoorSupport from "./support/door.ts"
-import { Door, ISSUER, tokenForm } from "./support/door.ts"
-
-const MINE = OrganisationId.make("mine")
-const OTHER = OrganisationId.make("other & co/1")
-
-const person = (
-  login: string,
-  kind: PersonRecord["kind"],
-  organisation?: OrganisationId
-): PersonRecord => ({
-  kind,
-  id: EntityId.make(`${kind.slice(0, 2)}:${login.length}`),
-  login,
-  label: login,
-  interfaceLanguage: "en",
-  ...(organisation !== undefined && { organisation }),
-  wrap: {
-    cost: { memoryKiB: 1, passes: 1 },
-    salt: "",
-    ver: 1,
-    recipient: Recipient.make("age1test"),
-    box: Buffer.from("right").toString("base64")
-  }
-})
-
-const people = [
-  person("Anna", "sync-manager", MINE),
-  person("otto", "sync-manager", OTHER),
-  person("drifter", "sync-manager"),
-  person("proctor", "proctor")
-]
+import { Door, tokenForm } from "./support/door.ts"
+import { sha256 } from "./support/offers.ts"
+import { ISSUER } from "./support/real-central.ts"
+import { layerFilled, MINE, OTHER, PASSWORD } from "./support/two-schools.ts"
 
 /** A fresh device's keys, and the request that it signs. */
-const newDevice = (name = "Room 7") => {
+const newDevice = Effect.gen(function* () {
   const keys = generateKeyPairSync("ed25519")
   const auth = generateKeyPairSync("ed25519")
+  const { recipient } = yield* AgeFile.newIdentity("x25519")
   const raw = (key: typeof keys.publicKey) =>
     Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url").toString("base64")
   const sig = raw(keys.publicKey)
   const text = canonical({
     schema: "testferry/enrol/1",
     requestId: "0123456789abcdef",
-    name,
+    name: "Room 7",
     sig,
     auth: raw(auth.publicKey),
-    enc: "age1device",
+    enc: recipient,
     program: "0.1.0",
     createdAt: 1_700_000_000_000,
     nonce: "AAAA"
   })
-  const signature = sign(null, Buffer.from(text), keys.privateKey).toString("base64")
-  return { sig, auth: auth.privateKey, request: { text, signatures: [signature] } }
-}
+  const signature = sign(keys.privateKey, NAMESPACE.enrolment, Buffer.from(text))
+  return { sig, request: { text, signatures: [signature] } }
+})
 
 const desk = Effect.fnUntraced(function* (
   request: { readonly text: string; readonly signatures: ReadonlyArray<string> },
@@ -87,22 +61,38 @@ const desk = Effect.fnUntraced(function* (
   return read(enrolment.certificate.text)
 })
 
-const anna = { login: "ANNA", password: "right" }
+const anna = { login: "ANNA", password: PASSWORD }
+const otto = { login: "otto", password: PASSWORD }
 
-const atDoor = <A, E>(test: Effect.Effect<A, E, Door | Memory.Ports | Tokens>) =>
-  Effect.gen(function* () {
-    const catalogue = yield* Catalogue
-    yield* catalogue.put(people)
-    return yield* test
-  }).pipe(Effect.provide(DoorSupport.layer(Memory.layer)))
+/** Runs a test at a door, and lets it see how often a password was worked on. */
+const atDoor = <A, E>(
+  test: (derivations: { readonly count: number }) => Effect.Effect<A, E, Door | CentralPorts>
+) => {
+  const derivations = { count: 0 }
+  const counted = <B, F>(work: Effect.Effect<B, F>) =>
+    Effect.suspend(() => {
+      derivations.count += 1
+      return work
+    })
+  const counting = Layer.effect(
+    Passwords,
+    Effect.map(Passwords, (real) =>
+      Passwords.of({
+        unwrap: (...given) => counted(real.unwrap(...given)),
+        decoy: (password) => counted(real.decoy(password))
+      })
+    )
+  ).pipe(Layer.provideMerge(layerFilled))
+  return test(derivations).pipe(Effect.provide(DoorSupport.layer(counting)))
+}
 
 describe("enrolment", () => {
   it.live("makes a sync manager's device a member of the manager's organisation", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const clients = yield* Clients
         const history = yield* History
-        const device = newDevice()
+        const device = yield* newDevice
         const certificate = yield* desk(device.request, anna)
         assert.deepStrictEqual(certificate.organisations, [MINE])
         assert.deepEqual([certificate.serial, certificate.sig], [1, device.sig])
@@ -115,37 +105,37 @@ describe("enrolment", () => {
   )
 
   it.live("adds organisations to a device that it knows by its key, and keeps its name", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const clients = yield* Clients
-        const device = newDevice()
+        const device = yield* newDevice
         const first = yield* desk(device.request, anna)
         yield* renameDevice(first.device, "Library", "admin")
-        const second = yield* desk(device.request, { login: "otto", password: "right" })
+        const second = yield* desk(device.request, otto)
         assert.strictEqual(second.device, first.device)
         assert.deepStrictEqual(second.organisations, [MINE, OTHER])
         assert.strictEqual(second.serial, 2)
         assert.strictEqual((yield* clients.list("device")).length, 1)
         assert.strictEqual(Option.getOrThrow(yield* clients.find(first.device)).name, "Library")
-        const another = yield* desk(newDevice().request, anna)
+        const another = yield* desk((yield* newDevice).request, anna)
         assert.notStrictEqual(another.device, first.device)
       })
     )
   )
 
   it.live("answers and works alike for wrong passwords, unknown logins and other people", () =>
-    atDoor(
+    atDoor((derivations) =>
       Effect.gen(function* () {
-        const { request } = newDevice()
+        const { request } = yield* newDevice
         const failures = []
         for (const proof of [
           { login: "anna", password: "wrong" },
-          { login: "nobody", password: "right" },
-          { login: "proctor", password: "right" }
+          { login: "nobody", password: PASSWORD },
+          { login: "proctor", password: PASSWORD }
         ]) {
-          const before = Memory.derivations.count
+          const before = derivations.count
           failures.push(yield* Effect.flip(desk(request, proof)))
-          assert.strictEqual(Memory.derivations.count - before, 1, proof.login)
+          assert.strictEqual(derivations.count - before, 1, proof.login)
         }
         for (const failure of failures) {
           assert.deepInclude(failure, { _tag: "CentralRefused", code: "wrong-proof" })
@@ -156,13 +146,12 @@ describe("enrolment", () => {
   )
 
   it.live("stops people who keep guessing, whether the login exists or not", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
-        const { request } = newDevice()
+        const { request } = yield* newDevice
         for (const login of ["anna", "nobody"]) {
-          for (let at = 0; at < 5; at++)
-            yield* Effect.flip(desk(request, { login, password: `guess ${at}` }))
-          const failure = yield* Effect.flip(desk(request, { login, password: "right" }))
+          yield* Effect.flip(desk(request, { login, password: "a guess" }))
+          const failure = yield* Effect.flip(desk(request, { login, password: PASSWORD }))
           assert.deepInclude(failure, { _tag: "CentralAway", reason: "unavailable" })
         }
       })
@@ -170,23 +159,24 @@ describe("enrolment", () => {
   )
 
   it.live("refuses a request that another key signed", () =>
-    atDoor(
+    atDoor((derivations) =>
       Effect.gen(function* () {
-        const before = Memory.derivations.count
-        const forged = { ...newDevice().request, signatures: newDevice().request.signatures }
+        const before = derivations.count
+        const { signatures } = (yield* newDevice).request
+        const forged = { ...(yield* newDevice).request, signatures }
         const failure = yield* Effect.flip(desk(forged, anna))
         assert.deepInclude(failure, { _tag: "CentralRefused", code: "request-refused" })
-        assert.strictEqual(Memory.derivations.count, before)
+        assert.strictEqual(derivations.count, before)
       })
     )
   )
 
   it.live("does not let a blocked or revoked device back in, and remembers the try", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const clients = yield* Clients
         const history = yield* History
-        const device = newDevice()
+        const device = yield* newDevice
         const { device: id } = yield* desk(device.request, anna)
         yield* blockDevice(id, "admin")
         const failure = yield* Effect.flip(desk(device.request, anna))
@@ -208,10 +198,10 @@ describe("enrolment", () => {
   )
 
   it.live("needs an organisation", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const failure = yield* Effect.flip(
-          desk(newDevice().request, { login: "drifter", password: "right" })
+          desk((yield* newDevice).request, { login: "drifter", password: PASSWORD })
         )
         assert.deepInclude(failure, { _tag: "CentralRefused", code: "no-organisation" })
       })
@@ -219,18 +209,18 @@ describe("enrolment", () => {
   )
 
   it.live("takes a credential instead of a password, until it is revoked", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const clients = yield* Clients
         const { key, secret } = yield* generateCredential([MINE, OTHER], "Importer", "admin")
         const kept = Option.getOrThrow(yield* clients.secretHash(key))
-        assert.strictEqual(kept, Memory.sha256(secret))
-        const certificate = yield* desk(newDevice().request, { key, secret })
+        assert.strictEqual(kept, sha256(secret))
+        const certificate = yield* desk((yield* newDevice).request, { key, secret })
         assert.deepStrictEqual(certificate.organisations, [MINE, OTHER])
-        const wrong = yield* Effect.flip(desk(newDevice().request, { key, secret: "x" }))
+        const wrong = yield* Effect.flip(desk((yield* newDevice).request, { key, secret: "x" }))
         assert.deepInclude(wrong, { code: "wrong-proof" })
         yield* revokeCredential(key, "admin")
-        const revoked = yield* Effect.flip(desk(newDevice().request, { key, secret }))
+        const revoked = yield* Effect.flip(desk((yield* newDevice).request, { key, secret }))
         assert.deepStrictEqual(revoked, wrong)
       })
     )
@@ -248,13 +238,13 @@ describe("limits", () => {
         answers.map(({ status }) => status),
         [401, 401, 401, 429]
       )
-      assert.strictEqual(answers[3]?.json.code, "too-many-requests")
+      assert.strictEqual(answers[3]?.json?.code, "too-many-requests")
       assert.match(String(answers[3]?.headers["retry-after"]), /^\d+$/u)
       const calm = yield* door.knock(tokenForm({ client_id: "cred_calm", client_secret: "s" }))
       assert.strictEqual(calm.status, 200)
     }).pipe(
       Effect.provide(
-        DoorSupport.layer(Memory.layer, {
+        DoorSupport.layer(layerFilled, {
           limits: {
             token: { tries: 3, windowMillis: 60_000 },
             enrolment: { tries: 3, windowMillis: 60_000 },
@@ -273,7 +263,7 @@ describe("a standard OAuth client", () => {
   })
 
   it.live("obtains a token with client_secret_basic, and uses it", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const { key, secret } = yield* generateCredential([OTHER], "=&/% name", "admin")
         yield* useAsClient(key, oauth.ClientSecretBasic(secret))
@@ -283,7 +273,7 @@ describe("a standard OAuth client", () => {
   )
 
   it.live("obtains a token with private_key_jwt, and uses it", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const device = yield* DoorSupport.addDevice("dev_standard", [OTHER])
         const pkcs8 = device.auth.export({ type: "pkcs8", format: "der" })
@@ -296,7 +286,7 @@ describe("a standard OAuth client", () => {
   )
 
   it.live("understands what a refusal says", () =>
-    atDoor(
+    atDoor(() =>
       Effect.gen(function* () {
         const door = yield* Door
         const failure = yield* Effect.promise(() =>

@@ -15,61 +15,70 @@ import {
   Scope,
   Stream
 } from "effect"
-import { Blobs, Central, CentralAway, Feeds, type Tokens } from "../application/ports.ts"
+import { Atomic, Blobs, Central, CentralAway, Feeds, type Offer } from "../application/ports.ts"
+import type { Refused } from "../application/refused.ts"
+import { keyText } from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
+import type { CentralPorts } from "../entrypoints/wiring.ts"
 import { patient, TryLater } from "../infrastructure/http-talk.ts"
 import { type CentralData, centralContract } from "./contract/central.ts"
-import * as Memory from "./support/central-memory.ts"
 import * as DoorSupport from "./support/door.ts"
 import { addDevice, Door, setState } from "./support/door.ts"
+import { freePort } from "./support/free-port.ts"
+import { offer, sha256 } from "./support/offers.ts"
 import { badLine, memoryCache, reach, rudeServer } from "./support/reach.ts"
+import { layerEmbedded } from "./support/real-central.ts"
+import { layerFilled, MINE, schoolOf } from "./support/two-schools.ts"
 
-const MINE = OrganisationId.make("mine")
-const content = new Uint8Array(2_000_000).map((_, at) => (at * 13) % 256)
-const blob = Memory.sha256(content)
-
-const fill = Effect.fnUntraced(function* (data: CentralData) {
+/** Puts into central's feeds and blobs what the contract wants there. */
+const offerAll = Effect.fnUntraced(function* (data: CentralData) {
   const blobs = yield* Blobs
-  const feeds = yield* Feeds
-  // One by one, since a feed takes each key once per turn.
-  for (const offer of data.offers) yield* feeds.append(data.organisation, [offer])
-  yield* feeds.append(data.otherOrganisation, data.otherOffers)
+  for (const offers of turns(data.offers)) yield* append(data.organisation, offers)
+  yield* append(data.otherOrganisation, data.otherOffers)
   for (const bytes of data.contents) {
     const write = Stream.make(bytes)
-    yield* blobs.write(Memory.sha256(bytes), bytes.byteLength, write, () => Effect.void)
+    yield* blobs.write(sha256(bytes), bytes.byteLength, write, () => Effect.void)
   }
   return yield* addDevice("dev_contract", [data.organisation])
 })
 
-const some: CentralData = {
-  organisation: MINE,
-  offers: [
-    Memory.offer(
-      { kind: "delivery", id: EntityId.make("dl:1") },
-      `{"kind":"delivery","content":{"blob":"${blob}"}}`
-    )
-  ],
-  contents: [content],
-  otherOrganisation: OrganisationId.make("theirs"),
-  otherOffers: []
+const append = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  offers: ReadonlyArray<Offer>
+) {
+  const atomic = yield* Atomic
+  const feeds = yield* Feeds
+  yield* atomic.run(Effect.andThen(feeds.lock(organisation), feeds.append(organisation, offers)))
+})
+
+/** The offers in order, in as few turns as there can be: a feed takes each key once per turn. */
+const turns = (offers: ReadonlyArray<Offer>): ReadonlyArray<ReadonlyArray<Offer>> => {
+  const found: Array<Map<string, Offer>> = [new Map()]
+  for (const each of offers) {
+    const key = keyText(each.key)
+    if (found.at(-1)?.has(key)) found.push(new Map())
+    found.at(-1)?.set(key, each)
+  }
+  return found.map((turn) => [...turn.values()])
 }
 
 centralContract("over HTTPS", (data) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const door = yield* Door
-      return reach(door.baseUrl, yield* fill(data))
+      return reach(door.baseUrl, yield* offerAll(data))
     })
-  ).pipe(Layer.provide(DoorSupport.layer(Memory.layer)))
+  ).pipe(Layer.provide(DoorSupport.layer(layerEmbedded)))
 )
+
+/** A device of the organisation "mine". */
+const myDevice = addDevice("dev_mine", [MINE])
 
 /** Runs a test with a door, whose log lines it may read, and a scope. */
 const atDoor = <A, E>(
-  test: (
-    log: ReadonlyArray<string>
-  ) => Effect.Effect<A, E, Door | Memory.Ports | Tokens | Scope.Scope>,
-  ports: Layer.Layer<Memory.Ports> = Memory.layer
+  test: (log: ReadonlyArray<string>) => Effect.Effect<A, E, Door | CentralPorts | Scope.Scope>,
+  ports: Layer.Layer<CentralPorts, Refused> = layerFilled
 ) => {
   const log: Array<string> = []
   const loggers = [Logger.map(Logger.formatJson, (line) => void log.push(line))]
@@ -86,7 +95,7 @@ describe("the road to central", () => {
     atDoor((log) =>
       Effect.gen(function* () {
         const door = yield* Door
-        const device = yield* fill(some)
+        const device = yield* myDevice
         const line = yield* badLine(door.port)
         for (const trust of [{ fingerprint: "00".repeat(32) }, "authorities"] as const) {
           const failure = yield* Effect.flip(
@@ -103,7 +112,7 @@ describe("the road to central", () => {
     atDoor(() =>
       Effect.gen(function* () {
         const door = yield* Door
-        const device = yield* fill(some)
+        const device = yield* myDevice
         const { baseUrl, seen } = yield* badLine(door.port)
         yield* Effect.gen(function* () {
           const central = yield* Central
@@ -123,7 +132,7 @@ describe("the road to central", () => {
     atDoor(() =>
       Effect.gen(function* () {
         const door = yield* Door
-        const device = yield* fill(some)
+        const device = yield* myDevice
         const cache = memoryCache()
         yield* Effect.provide(page, reach(door.baseUrl, device, { cache }))
         const first = cache.kept
@@ -145,7 +154,7 @@ describe("the road to central", () => {
     atDoor((log) =>
       Effect.gen(function* () {
         const door = yield* Door
-        const device = yield* fill(some)
+        const device = yield* myDevice
         const many = Effect.all(
           Array.from({ length: 8 }, () => page),
           { concurrency: 8 }
@@ -161,7 +170,8 @@ describe("the road to central", () => {
     atDoor(() =>
       Effect.gen(function* () {
         const door = yield* Door
-        const device = yield* fill(some)
+        const device = yield* myDevice
+        const { blob, content } = yield* schoolOf(MINE)
         const { baseUrl, seen } = yield* badLine(door.port, { after: 150_000, times: 9 })
         const parts = yield* Effect.provide(
           Central.use((central) => Stream.runCollect(central.blob(blob, 7))),
@@ -177,7 +187,7 @@ describe("the road to central", () => {
   it.live("tells unreachable, silent and broken-off centrals apart", () =>
     Effect.gen(function* () {
       const cases: ReadonlyArray<readonly [CentralAway["reason"], string]> = [
-        ["unreachable", "https://127.0.0.1:1"],
+        ["unreachable", `https://127.0.0.1:${yield* freePort}`],
         ["unreachable", "https://nowhere.invalid"],
         ["timeout", yield* rudeServer(() => {})],
         ["interrupted", yield* rudeServer((_, response) => response.destroy())],
@@ -296,11 +306,12 @@ describe("the road to central", () => {
 
   it.live("lets a running download finish when central stops", () =>
     Effect.gen(function* () {
-      const ports = Layer.succeedContext(yield* Layer.build(Memory.layer))
+      const ports = Layer.succeedContext(yield* Layer.build(layerFilled))
       const server = yield* Scope.make()
       const context = yield* Layer.buildWithScope(DoorSupport.layer(ports), server)
       const { baseUrl, port } = Context.get(context, Door)
-      const device = yield* Effect.provideContext(fill(some), context)
+      const device = yield* Effect.provideContext(myDevice, context)
+      const { blob, content } = yield* Effect.provideContext(schoolOf(MINE), context)
       const stopping = yield* Deferred.make<Fiber.Fiber<void>>()
       const stopOnce = Effect.gen(function* () {
         if (yield* Deferred.isDone(stopping)) return
@@ -321,14 +332,13 @@ describe("the road to central", () => {
       (log) =>
         Effect.gen(function* () {
           const door = yield* Door
-          const feeds = yield* Feeds
-          const device = yield* fill({ ...some, organisation: OrganisationId.make("Lycée/7") })
-          const lost = { kind: "delivery", id: EntityId.make("dl:lost") } as const
+          const school = OrganisationId.make("Lycée/7")
+          const device = yield* addDevice("dev_contract", [school])
           const body = `{"kind":"delivery","content":{"blob":"${"1".repeat(64)}"}}`
-          yield* feeds.append(OrganisationId.make("Lycée/7"), [Memory.offer(lost, body)])
+          yield* append(school, [offer({ kind: "delivery", id: EntityId.make("dl:lost") }, body)])
           const headers = yield* DoorSupport.bearer(device.id)
           const broken = yield* door.knock({ path: `/api/v1/blobs/${"1".repeat(64)}`, headers })
-          assert.strictEqual(broken.json.code, "internal")
+          assert.strictEqual(broken.json?.code, "internal")
           yield* door.knock({ path: "/api/v1/feeds/Lyc%C3%A9e%2F7?since=0&epoch=query", headers })
           yield* door.knock({ path: "/secret-path?password=hush" })
           yield* door.knock(DoorSupport.tokenForm({ client_id: "hush-id", client_secret: "hush" }))
@@ -367,7 +377,7 @@ const brokenDisk = Layer.effect(
     ...blobs,
     size: () => Effect.die(new Error("hush: cannot read the row of Anna"))
   }))
-).pipe(Layer.provideMerge(Memory.layer))
+).pipe(Layer.provideMerge(layerFilled))
 
 /** Waits until nobody listens on a port. */
 const closed = (port: number): Effect.Effect<void> =>

@@ -55,6 +55,7 @@ describe("the publisher", () => {
       assert.deepStrictEqual(facts, [
         ["2.1", "Rivers of the world", "rivers", 4, 0],
         ["2.2", "Les fractions", "fractions", 4, 0],
+        ["2.2", "Les fractions", "fractions", 4, 0],
         ["3.0", "Soundscapes", "soundscapes", 5, 0]
       ])
     })

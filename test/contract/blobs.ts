@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, type Layer, Option, Ref, Stream } from "effect"
 import { Blobs } from "../../application/ports.ts"
 import { Digest } from "../../domain/id.ts"
-import { sha256 } from "../support/central-memory.ts"
+import { sha256 } from "../support/offers.ts"
 
 type Claim = <F>(what: string, effect: Effect.Effect<void, F, Blobs>) => void
 

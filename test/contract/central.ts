@@ -2,7 +2,7 @@
  * What the port Central promises, whatever carries it: HTTPS or a bundle. An adapter is given what
  * central offers, and must tell a device exactly that.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer, Stream } from "effect"
 import { Central, type Offer } from "../../application/ports.ts"
 import type { EntityKey } from "../../domain/entity.ts"
@@ -10,7 +10,7 @@ import { type Change, type Cursor, START } from "../../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../../domain/id.ts"
 import { PROTOCOL_VERSION } from "../../domain/release.ts"
 import { BUCKETS, bucketOf, changed, EMPTY } from "../../domain/set-digest.ts"
-import { offer, sha256 } from "../support/central-memory.ts"
+import { offer, sha256 } from "../support/offers.ts"
 
 /** What central has for a device, and what it must not tell it. */
 export interface CentralData {
@@ -70,9 +70,9 @@ export const centralContract = <E>(
   name: string,
   open: (data: CentralData) => Layer.Layer<Central, E>
 ) =>
-  describe(`the port Central, ${name}`, () => {
+  layer(open(data), { excludeTestServices: true })(`the port Central, ${name}`, (it) => {
     const claim = <F>(what: string, effect: Effect.Effect<void, F, Central>) =>
-      it.live(what, () => Effect.provide(effect, open(data)))
+      it.effect(what, () => effect)
 
     claim(
       "says which protocol it speaks",
@@ -159,7 +159,7 @@ export const centralContract = <E>(
         ]
         const found = yield* central.entities(data.organisation, keys)
         const ids = found.map(({ id }) => id)
-        assert.deepStrictEqual(ids, [delivery.id, ...keys.slice(3).map(({ id }) => id)])
+        assert.sameMembers(ids, [delivery.id, ...keys.slice(3).map(({ id }) => id)])
         assert.isTrue(found.every(({ body, digest }) => body !== null && sha256(body) === digest))
       })
     )

@@ -12,7 +12,7 @@ import {
 } from "../../domain/feed.ts"
 import { Digest, type OrganisationId } from "../../domain/id.ts"
 import { BUCKETS, bucketOf, changed, EMPTY } from "../../domain/set-digest.ts"
-import { offer, sha256 } from "../support/central-memory.ts"
+import { offer, sha256 } from "../support/offers.ts"
 import { id, MANY, ORGANISATIONS, PLAIN, STRANGE, ZERO } from "../support/records.ts"
 
 type Ports = Feeds | Atomic

@@ -9,7 +9,12 @@ import { ZipArchive } from "archiver"
 
 export const PACKAGES = join(import.meta.dirname, "../../entrypoints/demo/packages")
 
-export const PACKAGE_NAMES = ["rivers-qti21", "fractions-qti22", "fractions-revised-qti22", "soundscapes-qti30"] as const
+export const PACKAGE_NAMES = [
+  "rivers-qti21",
+  "fractions-qti22",
+  "fractions-revised-qti22",
+  "soundscapes-qti30"
+] as const
 export type PackageName = (typeof PACKAGE_NAMES)[number]
 
 /** The oldest date that a zip archive can state. */

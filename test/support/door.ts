@@ -6,22 +6,13 @@ import { Context, Effect, Layer, Logger, Option } from "effect"
 import { HttpServer } from "effect/http"
 import { SignJWT } from "jose"
 import { type Client, Clients, Tokens } from "../../application/ports.ts"
+import type { Refused } from "../../application/refused.ts"
 import type { OrganisationId } from "../../domain/id.ts"
 import * as CentralServer from "../../entrypoints/central-server.ts"
-import * as JoseTokens from "../../infrastructure/jose-tokens.ts"
-import type { Ports } from "./central-memory.ts"
-import { sha256 } from "./central-memory.ts"
+import type { CentralPorts } from "../../entrypoints/wiring.ts"
 import { certPem, keyPem } from "./certificate.ts"
-
-/** What central calls itself; the socket is on loopback, as behind address translation. */
-export const ISSUER = "https://central.test"
-
-const tokenKey = generateKeyPairSync("ed25519").privateKey
-
-export const layerTokens = JoseTokens.layer({
-  issuer: ISSUER,
-  privateKeyPem: tokenKey.export({ type: "pkcs8", format: "pem" }).toString()
-})
+import { sha256 } from "./offers.ts"
+import { ISSUER } from "./real-central.ts"
 
 export class Door extends Context.Service<
   Door,
@@ -44,14 +35,23 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders
   readonly text: string
   readonly bytes: Buffer
-  // Tests look into answers of every form.
-  // biome-ignore lint/suspicious/noExplicitAny: the form is what is tested
-  readonly json: any
+  /** The answer's JSON, if it is any; unchecked, since its form is what is tested. */
+  readonly json: Body | undefined
+}
+
+/** What tests look for in answers. */
+export interface Body {
+  readonly [member: string]: unknown
+  readonly code?: string
+  readonly error?: string
+  readonly changes?: ReadonlyArray<{ readonly id: string }>
+  readonly buckets?: ReadonlyArray<unknown>
+  readonly paths?: Readonly<Record<string, unknown>>
 }
 
 /** The server over the given ports, which stay visible to the test. */
 export const layer = (
-  ports: Layer.Layer<Ports>,
+  ports: Layer.Layer<CentralPorts, Refused>,
   options: Partial<CentralServer.CentralServerOptions> & {
     readonly loggers?: ReadonlyArray<Logger.Logger<unknown, unknown>>
   } = {}
@@ -67,7 +67,7 @@ export const layer = (
     Layer.provide(
       CentralServer.layer({ host: "127.0.0.1", port: 0, tls: { certPem, keyPem }, ...options })
     ),
-    Layer.provideMerge(Layer.mergeAll(ports, layerTokens)),
+    Layer.provideMerge(ports),
     Layer.provide(Logger.layer(options.loggers ?? []))
   )
 
@@ -84,7 +84,7 @@ export const knock = (port: number, { method, path, headers, body }: Knock) =>
           const bytes = Buffer.concat(parts)
           const text = bytes.toString("utf8")
           const isJson = /json/u.test(response.headers["content-type"] ?? "")
-          const json = isJson ? JSON.parse(text) : undefined
+          const json: Body | undefined = isJson ? JSON.parse(text) : undefined
           const { statusCode: status = 0, headers } = response
           resume(Effect.succeed({ status, headers, text, bytes, json }))
         })

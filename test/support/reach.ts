@@ -6,7 +6,8 @@ import { SignJWT } from "jose"
 import * as HttpCentral from "../../infrastructure/http-central.ts"
 import type { CachedToken, TokenCache } from "../../infrastructure/http-token.ts"
 import { fingerprint } from "./certificate.ts"
-import { ISSUER, type TestDevice } from "./door.ts"
+import type { TestDevice } from "./door.ts"
+import { ISSUER } from "./real-central.ts"
 
 /** Six tries without the waiting. */
 export const SOON = Schedule.spaced("5 millis").pipe(Schedule.upTo({ times: 5 }))
