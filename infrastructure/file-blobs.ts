@@ -40,7 +40,8 @@ const make = Effect.fnUntraced(function* (directory: string) {
     onBytes: (bytes: number) => Effect.Effect<void>
   ) {
     if (fs.existsSync(finished(blob))) return
-    yield* requireSpace(directory, size)
+    const here = fs.statSync(partial(blob), { throwIfNoEntry: false })?.size ?? 0
+    yield* requireSpace(directory, Math.max(0, size - here))
     yield* Effect.scoped(
       Effect.gen(function* () {
         const fd = yield* Effect.acquireRelease(
@@ -108,9 +109,10 @@ const make = Effect.fnUntraced(function* (directory: string) {
     sweep: (wanted) =>
       Effect.sync(() => {
         let swept = 0
-        for (const folder of fs.readdirSync(directory)) {
+        const names = new Set<string>(wanted)
+        for (const folder of fs.readdirSync(directory).filter(isOurs)) {
           for (const name of fs.readdirSync(path.join(directory, folder))) {
-            if ([...wanted].some((blob) => blob === name)) continue
+            if (names.has(name)) continue
             fs.rmSync(path.join(directory, folder, name), { force: true })
             swept += 1
           }
@@ -119,6 +121,9 @@ const make = Effect.fnUntraced(function* (directory: string) {
       })
   })
 })
+
+/** Whatever else lies there (`lost+found`, somebody's notes) is not for us to read or remove. */
+const isOurs = (folder: string): boolean => /^(?:partial|[0-9a-f]{2})$/u.test(folder)
 
 const requireSpace = Effect.fnUntraced(function* (directory: string, size: number) {
   const { bavail, bsize } = yield* Effect.sync(() => fs.statfsSync(directory))

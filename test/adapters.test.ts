@@ -2,6 +2,7 @@
 import * as Catalogue from "./contract/catalogue.ts"
 import * as Clients from "./contract/clients.ts"
 import * as Feeds from "./contract/feeds.ts"
+import * as Holdings from "./contract/holdings.ts"
 import * as Ledgers from "./contract/ledgers.ts"
 import { DATABASES, freshCentral, freshDevice, shared } from "./support/wired.ts"
 
@@ -15,5 +16,6 @@ for (const database of DATABASES) {
 
 for (const engine of ["sqljs", "node"] as const) {
   const device = shared(freshDevice(engine))
+  Holdings.suite(engine, device)
   Ledgers.deviceSuite(engine, device)
 }

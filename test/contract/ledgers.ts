@@ -1,6 +1,7 @@
 /** Says what every adapter of the small books keeps: of both sides, of central, of a device. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Fiber, type Layer, Option } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import {
   type Account,
@@ -38,7 +39,10 @@ export const centralSuite = <E>(
     accounts(claims(layer))
   })
 
-export const deviceSuite = <E>(name: string, layer: Layer.Layer<Both | Executions | Lease, E>) =>
+export const deviceSuite = <E>(
+  name: string,
+  layer: Layer.Layer<Both | Executions | Lease | SqlClient.SqlClient, E>
+) =>
   describe(`a device's books, ${name}`, () => {
     history(claims(layer))
     tries(claims(layer))
@@ -233,7 +237,7 @@ const executions = (claim: Claim<Executions>) =>
     })
   )
 
-const lease = (claim: Claim<Lease>) => {
+const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
   /** Holds the lease until told to let go; answers once it is held. */
   const holder = Effect.fnUntraced(function* () {
     const lease = yield* Lease
@@ -283,6 +287,23 @@ const lease = (claim: Claim<Lease>) => {
       }
       yield* first.letGo
       yield* lease.hold(Effect.void)
+    })
+  )
+
+  claim(
+    "pass from a holder that crashed to the next when it has expired, and only then",
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`
+        INSERT INTO leases (name, holder, since_ms, until_ms) VALUES ('sync', 'crashed', 7, 60000)`
+      yield* TestClock.adjust("59999 millis")
+      assert.deepInclude(yield* refused, { _tag: "SyncRunning", since: 7 })
+      yield* TestClock.adjust("1 millis")
+      const next = yield* holder()
+      assert.deepInclude(yield* refused, { _tag: "SyncRunning", since: 60_000 })
+      yield* sql`UPDATE leases SET holder = 'who came next'`
+      yield* next.letGo
+      assert.strictEqual((yield* refused)._tag, "SyncRunning")
     })
   )
 

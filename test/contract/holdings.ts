@@ -1,0 +1,329 @@
+/** Says what every adapter of the port Holdings keeps. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Layer, Option, Stream } from "effect"
+import { Atomic, type Checked, Holdings } from "../../application/ports.ts"
+import { canonical } from "../../domain/canonical.ts"
+import { type Entity, type EntityKey, keyText } from "../../domain/entity.ts"
+import { type Cursor, START } from "../../domain/feed.ts"
+import type { Digest, EntityId, OrganisationId } from "../../domain/id.ts"
+import { wrapId } from "../../domain/offer.ts"
+import type { Plan } from "../../domain/plan.ts"
+import { BUCKETS, bucketOf, changed, EMPTY } from "../../domain/set-digest.ts"
+import { sha256 } from "../support/central-memory.ts"
+import * as Records from "../support/records.ts"
+import { id, many, ORGANISATIONS, PLAIN, ZERO } from "../support/records.ts"
+
+type Ports = Holdings | Atomic
+type Claim = <F>(what: string, effect: Effect.Effect<void, F, Ports>) => void
+
+export const suite = <E>(name: string, layer: Layer.Layer<Ports, E>) => {
+  const claim: Claim = (what, effect) => it.live(what, () => Effect.provide(effect, layer))
+  describe(`the port Holdings, ${name}`, () => {
+    staging(claim)
+    applying(claim)
+    keepingBack(claim)
+    finding(claim)
+  })
+}
+
+const center = (name: string, label = name): Entity => {
+  const { roster, ...record } = Records.center(name, ZERO, { label })
+  return { ...record, roster: { version: roster.version, recipient: roster.recipient } }
+}
+const tagOf = (login: string): Digest => sha256(`tag of ${login}`)
+const person = (login: string, tag = tagOf(login)): Entity => ({
+  kind: "test-taker",
+  id: id(`usr_${login}`),
+  loginTag: tag,
+  wrap: Records.wrap(),
+  profile: "aaaa"
+})
+const keyWrap = (subject: EntityId, reader: EntityId, version = 1): Entity => ({
+  kind: "key-wrap",
+  id: wrapId(subject, version, reader),
+  subject,
+  version,
+  reader,
+  box: "aaaa"
+})
+
+const here = (entity: Entity, version = 1): Checked => {
+  const body = canonical(entity)
+  const { id, kind } = entity
+  return { change: { version, kind, id, digest: sha256(body), body }, entity }
+}
+const gone = ({ id, kind }: EntityKey, version = 2): Checked => ({
+  change: { version, kind, id, digest: null, body: null },
+  entity: null
+})
+
+const at = (version: number): Cursor => ({ epoch: "e", version })
+const NO_PLAN: Plan = { create: [], update: [], remove: [], keep: [], held: [] }
+const plan = (some: Partial<Plan>): Plan => ({ ...NO_PLAN, ...some })
+
+/** Stages and applies, as a pull does. */
+const bring = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  entities: ReadonlyArray<Entity>,
+  todo: Partial<Plan> = {},
+  cursor: Cursor = at(1)
+) {
+  const atomic = yield* Atomic
+  const holdings = yield* Holdings
+  yield* holdings.stage(
+    organisation,
+    entities.map((entity) => here(entity)),
+    at(1)
+  )
+  yield* atomic.run(holdings.apply(organisation, plan(todo), cursor))
+})
+
+const digests = (...entities: ReadonlyArray<Entity>) =>
+  new Map(entities.map((entity) => [keyText(entity), sha256(canonical(entity))]))
+
+/** Demands that exactly these entities are held, in every way in which that can be asked. */
+const holds = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  ...entities: ReadonlyArray<Entity>
+) {
+  const holdings = yield* Holdings
+  const all = yield* holdings.manifest(organisation, "all")
+  assert.deepStrictEqual(new Map(all), digests(...entities))
+  const sumOf = (some: ReadonlyArray<Entity>) => changed(EMPTY, [], [...digests(...some).values()])
+  assert.deepStrictEqual(yield* holdings.set(organisation), sumOf(entities))
+  const byBucket = Map.groupBy(entities, (entity) => bucketOf(entity.id))
+  assert.deepStrictEqual(
+    yield* holdings.bucketSets(organisation),
+    Array.from({ length: BUCKETS }, (_, bucket) => sumOf(byBucket.get(bucket) ?? []))
+  )
+  for (const [bucket, some] of [...byBucket].slice(0, 5)) {
+    const listed = yield* holdings.bucketManifest(organisation, bucket)
+    assert.deepStrictEqual(new Map(listed), digests(...some))
+  }
+  const byKind = Map.groupBy(entities, (entity) => entity.kind)
+  assert.deepStrictEqual(
+    yield* holdings.count(organisation),
+    new Map([...byKind].map(([kind, some]) => [kind, some.length]))
+  )
+})
+
+const staging = (claim: Claim) => {
+  claim(
+    "holds nothing at first",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), START)
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), START)
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 0)
+      assert.deepStrictEqual(yield* holdings.keptBack(ZERO), [])
+      yield* holdings.dropStaged(ZERO)
+      yield* holdings.restart(ZERO)
+      yield* holds(ZERO)
+    })
+  )
+
+  claim(
+    "keeps what was fetched aside, and remembers where the fetch stopped",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("old")])
+      yield* holdings.stage(ZERO, [here(center("a"), 2), here(center("b"), 3)], at(3))
+      yield* holdings.stage(ZERO, [here(center("a", "new"), 4), gone(center("b"), 5)], at(5))
+      assert.deepStrictEqual(
+        yield* holdings.staged(ZERO),
+        new Map<string, Digest | null>([
+          ...digests(center("a", "new")),
+          [keyText(center("b")), null]
+        ])
+      )
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), at(5))
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), at(1))
+      yield* holds(ZERO, center("old"))
+      yield* holdings.stage(ZERO, [], at(6))
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), at(6))
+      yield* holdings.dropStaged(ZERO)
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 0)
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), at(1))
+    })
+  )
+
+  claim(
+    "forgets its cursor and what it fetched when it starts again, not what it holds",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("a")])
+      yield* holdings.stage(ZERO, [here(center("b"), 2)], at(2))
+      yield* holdings.restart(ZERO)
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), START)
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), START)
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 0)
+      yield* holds(ZERO, center("a"))
+    })
+  )
+}
+
+const applying = (claim: Claim) => {
+  claim(
+    "takes over what is staged, removes what the plan removes, and moves the cursor",
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("a"), center("b"), center("c")])
+      const news = [here(center("a", "new"), 2), gone(center("b"), 3), here(center("d"), 4)]
+      yield* holdings.stage(ZERO, news, at(4))
+      const todo = plan({ remove: [keyText(center("b"))] })
+      yield* atomic.run(holdings.apply(ZERO, todo, at(4)))
+      yield* holds(ZERO, center("a", "new"), center("c"), center("d"))
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), at(4))
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), at(4))
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 0)
+      assert.deepStrictEqual(yield* holdings.present(ZERO, [center("b").id]), new Set())
+    })
+  )
+
+  claim(
+    "leaves the cursor where it is when none is given",
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const holdings = yield* Holdings
+      yield* holdings.stage(ZERO, [here(center("a"))], at(1))
+      yield* atomic.run(holdings.apply(ZERO, NO_PLAN, undefined))
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), { epoch: "", version: 0 })
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), { epoch: "", version: 0 })
+      yield* holds(ZERO, center("a"))
+    })
+  )
+
+  claim(
+    "applies all or nothing: a transaction that fails leaves held, staged and cursor",
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("a"), center("b")])
+      yield* holdings.stage(ZERO, [here(center("a", "new"), 2)], at(2))
+      const todo = plan({ remove: [keyText(center("b"))], held: [keyText(center("a"))] })
+      const failing = Effect.andThen(holdings.apply(ZERO, todo, at(2)), Effect.fail("no"))
+      assert.strictEqual(yield* Effect.flip(atomic.run(failing)), "no")
+      yield* holds(ZERO, center("a"), center("b"))
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), at(1))
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), at(2))
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 1)
+    })
+  )
+
+  claim(
+    "keeps organisations apart that hold the same entities",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      for (const one of ORGANISATIONS) yield* bring(one, [center("all"), center("same", one)])
+      yield* holdings.stage(PLAIN, [here(center("more"), 2)], at(2))
+      yield* bring(ZERO, [], { remove: [keyText(center("all"))] }, at(9))
+      yield* holds(ZERO, center("same", ZERO))
+      for (const one of ORGANISATIONS.slice(1)) {
+        yield* holds(one, center("all"), center("same", one))
+        assert.deepStrictEqual(yield* holdings.cursor(one), at(1))
+      }
+      assert.strictEqual((yield* holdings.staged(PLAIN)).size, 1)
+    })
+  )
+
+  claim(
+    "answers about 1,500 entities at once",
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const holdings = yield* Holdings
+      const all = many((name) => center(name))
+      const keys = all.map(keyText)
+      const ids = all.map((entity) => entity.id)
+      yield* bring(ZERO, all)
+      yield* holds(ZERO, ...all)
+      const manifest = yield* holdings.manifest(ZERO, [...keys, "test-center/ctr_unknown"])
+      assert.deepStrictEqual(new Map(manifest), digests(...all))
+      assert.deepStrictEqual(yield* holdings.present(ZERO, [...ids, id("ctr_x")]), new Set(ids))
+      assert.strictEqual((yield* holdings.byIds(ZERO, ids)).length, ids.length)
+      yield* atomic.run(holdings.apply(ZERO, plan({ held: keys }), undefined))
+      assert.deepStrictEqual([...(yield* holdings.keptBack(ZERO))].sort(), keys)
+      yield* holdings.release(ZERO, keys.slice(0, 700))
+      yield* atomic.run(holdings.apply(ZERO, plan({ remove: keys }), undefined))
+      assert.deepStrictEqual(yield* holdings.present(ZERO, ids), new Set())
+    })
+  )
+}
+
+const keepingBack = (claim: Claim) =>
+  claim(
+    "keeps back what the plan holds: here, but not counted, until it is released or offered anew",
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("a"), center("b"), person("ann")])
+      const held = [keyText(center("a")), keyText(person("ann"))]
+      yield* atomic.run(holdings.apply(ZERO, plan({ held }), at(2)))
+      yield* holds(ZERO, center("b"))
+      assert.deepStrictEqual([...(yield* holdings.keptBack(ZERO))].sort(), [...held].sort())
+      const ids = [center("a").id, center("b").id, person("ann").id]
+      assert.deepStrictEqual(yield* holdings.present(ZERO, ids), new Set(ids))
+      assert.strictEqual((yield* holdings.byIds(ZERO, ids)).length, 3)
+      const entities = yield* Stream.runCollect(holdings.entities(ZERO, ["test-center"]))
+      assert.deepStrictEqual(entities, [center("a"), center("b")])
+      assert.isTrue(Option.isSome(yield* holdings.personByTag(ZERO, tagOf("ann"))))
+      assert.strictEqual((yield* holdings.manifest(ZERO, held)).size, 0)
+      yield* holdings.release(ZERO, [keyText(center("b")), keyText(person("ann"))])
+      assert.deepStrictEqual(yield* holdings.keptBack(ZERO), [keyText(center("a"))])
+      yield* bring(ZERO, [center("a", "back")])
+      assert.deepStrictEqual(yield* holdings.keptBack(ZERO), [])
+      yield* holds(ZERO, center("a", "back"), center("b"))
+    })
+  )
+
+const finding = (claim: Claim) => {
+  claim(
+    "asks nothing for nothing",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("a")])
+      assert.strictEqual((yield* holdings.manifest(ZERO, [])).size, 0)
+      assert.strictEqual((yield* holdings.present(ZERO, [])).size, 0)
+      assert.deepStrictEqual(yield* holdings.byIds(ZERO, []), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(holdings.entities(ZERO, [])), [])
+      yield* holdings.release(ZERO, [])
+      yield* bring(ZERO, [])
+      yield* holds(ZERO, center("a"))
+    })
+  )
+
+  claim(
+    "finds a person by the tag of the login, the newest one only",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [person("ann"), person("bob")])
+      assert.deepStrictEqual(
+        yield* holdings.personByTag(ZERO, tagOf("ann")),
+        Option.some(person("ann"))
+      )
+      assert.isTrue(Option.isNone(yield* holdings.personByTag(PLAIN, tagOf("ann"))))
+      yield* bring(ZERO, [person("ann", tagOf("anna"))])
+      assert.isTrue(Option.isNone(yield* holdings.personByTag(ZERO, tagOf("ann"))))
+      assert.isTrue(Option.isSome(yield* holdings.personByTag(ZERO, tagOf("anna"))))
+    })
+  )
+
+  claim(
+    "finds the keys that are wrapped for a reader, and lists ids and entities by kind",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      const [ann, bob] = [id("usr_ann"), id("usr_bob")]
+      const mine = [keyWrap(id("dlv_a"), ann), keyWrap(id("dlv_b"), ann, 2)]
+      const theirs = keyWrap(id("dlv_a"), bob)
+      yield* bring(ZERO, [...mine, theirs, center("a"), person("ann")])
+      const found = yield* holdings.wrapsFor(ZERO, ann)
+      assert.deepStrictEqual<ReadonlyArray<Entity>>(found, mine)
+      assert.deepStrictEqual(yield* holdings.wrapsFor(PLAIN, ann), [])
+      const ids = yield* holdings.idsOf(ZERO, "key-wrap")
+      assert.deepStrictEqual([...ids].sort(), [...mine, theirs].map((one) => one.id).sort())
+      const kinds = ["test-taker", "test-center"] as const
+      const listed = yield* Stream.runCollect(holdings.entities(ZERO, kinds))
+      assert.deepStrictEqual(listed, [center("a"), person("ann")])
+    })
+  )
+}
