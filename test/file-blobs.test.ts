@@ -6,7 +6,7 @@ import { Effect, Layer, Stream } from "effect"
 import { Blobs as BlobsPort } from "../application/ports.ts"
 import { layer } from "../infrastructure/file-blobs.ts"
 import * as Blobs from "./contract/blobs.ts"
-import { sha256 } from "./support/central-memory.ts"
+import { sha256 } from "./support/offers.ts"
 import { freshFolder } from "./support/database.ts"
 import { smallDisk } from "./support/small-disk.ts"
 

@@ -9,7 +9,7 @@ import type { Digest, EntityId, OrganisationId } from "../../domain/id.ts"
 import { wrapId } from "../../domain/offer.ts"
 import type { Plan } from "../../domain/plan.ts"
 import { BUCKETS, bucketOf, changed, EMPTY } from "../../domain/set-digest.ts"
-import { sha256 } from "../support/central-memory.ts"
+import { sha256 } from "../support/offers.ts"
 import * as Records from "../support/records.ts"
 import { id, many, ORGANISATIONS, PLAIN, ZERO } from "../support/records.ts"
 

@@ -19,7 +19,7 @@ const writeSync = fs.writeSync
 const limited: typeof writeSync = new Proxy(writeSync, {
   apply: (target, self, given: Parameters<typeof writeSync>) => {
     const [fd, data] = given
-    if (fd > STDERR) left -= typeof data === "string" ? Buffer.byteLength(data) : data.byteLength
+    if (fd > STDERR) left -= Buffer.byteLength(data)
     if (left < 0) throw full()
     return Reflect.apply(target, self, given)
   }
