@@ -6,8 +6,8 @@ import { Effect, Layer, Stream } from "effect"
 import { Blobs as BlobsPort } from "../application/ports.ts"
 import { layer } from "../infrastructure/file-blobs.ts"
 import * as Blobs from "./contract/blobs.ts"
-import { sha256 } from "./support/offers.ts"
 import { freshFolder } from "./support/database.ts"
+import { sha256 } from "./support/offers.ts"
 import { smallDisk } from "./support/small-disk.ts"
 
 Blobs.suite("files", Layer.unwrap(Effect.map(freshFolder(), layer)))

@@ -275,6 +275,23 @@ const paging = (claim: Claim) => {
       assert.strictEqual((yield* feeds.page(ZERO, { epoch, version: 2 })).changes.length, 0)
     })
   )
+
+  claim(
+    "voids every cursor when a new life begins, and goes on counting",
+    Effect.gen(function* () {
+      const feeds = yield* Feeds
+      yield* append(ZERO, put("a"))
+      const { cursor } = yield* follow(ZERO)
+      const epoch = yield* feeds.newEpoch
+      assert.notStrictEqual(epoch, cursor.epoch)
+      const reset = yield* Effect.flip(feeds.page(ZERO, cursor))
+      assert.deepInclude(reset, { _tag: "FeedReset", epoch })
+      yield* append(ZERO, put("b"))
+      const again = yield* follow(ZERO)
+      assert.deepStrictEqual(again.cursor, { epoch, version: 2 })
+      assert.strictEqual((yield* feeds.buckets(ZERO)).epoch, epoch)
+    })
+  )
 }
 
 const blob = (digit: string) => Digest.make(digit.repeat(64))

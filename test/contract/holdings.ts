@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Option, Stream } from "effect"
 import { Atomic, type Checked, Holdings } from "../../application/ports.ts"
 import { canonical } from "../../domain/canonical.ts"
-import { type Entity, type EntityKey, keyText } from "../../domain/entity.ts"
+import { type Entity, type EntityKey, type Kind, keyText } from "../../domain/entity.ts"
 import { type Cursor, START } from "../../domain/feed.ts"
 import type { Digest, EntityId, OrganisationId } from "../../domain/id.ts"
 import { wrapId } from "../../domain/offer.ts"
@@ -148,6 +148,17 @@ const staging = (claim: Claim) => {
   )
 
   claim(
+    "goes on from its own cursor after a fetch that nothing may build on",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("old")])
+      yield* holdings.stage(ZERO, [here(center("a"), 7)], START)
+      assert.deepStrictEqual(yield* holdings.stagedCursor(ZERO), at(1))
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 1)
+    })
+  )
+
+  claim(
     "forgets its cursor and what it fetched when it starts again, not what it holds",
     Effect.gen(function* () {
       const holdings = yield* Holdings
@@ -250,6 +261,12 @@ const applying = (claim: Claim) => {
   )
 }
 
+/** What is here of these kinds, in the order of the ids. */
+const listed = (kinds: ReadonlyArray<Kind>) =>
+  Holdings.use((holdings) => Stream.runCollect(holdings.entities(ZERO, kinds))).pipe(
+    Effect.map((entities) => entities.sort((a, b) => (a.id < b.id ? -1 : 1)))
+  )
+
 const keepingBack = (claim: Claim) =>
   claim(
     "keeps back what the plan holds: here, but not counted, until it is released or offered anew",
@@ -264,8 +281,7 @@ const keepingBack = (claim: Claim) =>
       const ids = [center("a").id, center("b").id, person("ann").id]
       assert.deepStrictEqual(yield* holdings.present(ZERO, ids), new Set(ids))
       assert.strictEqual((yield* holdings.byIds(ZERO, ids)).length, 3)
-      const entities = yield* Stream.runCollect(holdings.entities(ZERO, ["test-center"]))
-      assert.deepStrictEqual(entities, [center("a"), center("b")])
+      assert.deepStrictEqual(yield* listed(["test-center"]), [center("a"), center("b")])
       assert.isTrue(Option.isSome(yield* holdings.personByTag(ZERO, tagOf("ann"))))
       assert.strictEqual((yield* holdings.manifest(ZERO, held)).size, 0)
       yield* holdings.release(ZERO, [keyText(center("b")), keyText(person("ann"))])
@@ -284,6 +300,7 @@ const finding = (claim: Claim) => {
       yield* bring(ZERO, [center("a")])
       assert.strictEqual((yield* holdings.manifest(ZERO, [])).size, 0)
       assert.strictEqual((yield* holdings.present(ZERO, [])).size, 0)
+      assert.strictEqual((yield* holdings.readers(ZERO, [])).size, 0)
       assert.deepStrictEqual(yield* holdings.byIds(ZERO, []), [])
       assert.deepStrictEqual(yield* Stream.runCollect(holdings.entities(ZERO, [])), [])
       yield* holdings.release(ZERO, [])
@@ -322,8 +339,12 @@ const finding = (claim: Claim) => {
       const ids = yield* holdings.idsOf(ZERO, "key-wrap")
       assert.deepStrictEqual([...ids].sort(), [...mine, theirs].map((one) => one.id).sort())
       const kinds = ["test-taker", "test-center"] as const
-      const listed = yield* Stream.runCollect(holdings.entities(ZERO, kinds))
-      assert.deepStrictEqual(listed, [center("a"), person("ann")])
+      assert.deepStrictEqual(yield* listed(kinds), [center("a"), person("ann")])
+      const asked = [ann, id("usr_carl"), id("dlv_a"), bob]
+      assert.deepStrictEqual(yield* holdings.readers(ZERO, asked), new Set([ann, bob]))
+      assert.deepStrictEqual(yield* holdings.readers(PLAIN, asked), new Set())
+      const all = many((name) => id(`usr_${name}`))
+      assert.deepStrictEqual(yield* holdings.readers(ZERO, [...all, ann]), new Set([ann]))
     })
   )
 }
