@@ -46,7 +46,7 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
     const bound = address._tag === "UnixPathAddress" ? port : address.port
     yield* print(`Central listens on ${tls === undefined ? "http" : "https"}://${host}:${bound}`)
     if (tls !== undefined) yield* print(`Certificate SHA-256 ${fingerprintOfPem(tls.certPem)}`)
-    yield* Effect.never
+    return yield* Effect.never
   }).pipe(Effect.provide(server))
 }, Effect.scoped)
 

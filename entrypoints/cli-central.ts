@@ -71,7 +71,7 @@ const serve = Command.make(
   Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
     const { serveCentral } = yield* Effect.promise(() => import("./central-serve.ts"))
-    yield* serveCentral({ directory, ...flags })
+    return yield* serveCentral({ directory, ...flags })
   })
 ).pipe(Command.withDescription("Serve devices over HTTPS until interrupted"))
 

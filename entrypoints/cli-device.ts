@@ -218,7 +218,7 @@ const serve = Command.make(
   Effect.fnUntraced(function* ({ syncEvery }: { syncEvery: Option.Option<Duration.Duration> }) {
     const { data: directory } = yield* shared
     const { serveDevice } = yield* Effect.promise(() => import("./device-serve.ts"))
-    yield* serveDevice({ directory, syncEvery })
+    return yield* serveDevice({ directory, syncEvery })
   })
 ).pipe(Command.withDescription("Run the device until interrupted"))
 

@@ -19,7 +19,7 @@ import { Execution } from "../domain/execution.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
 import { foldedLogin } from "../domain/login.ts"
-import { WAIT_MAX_MILLIS, waitAfter } from "../domain/tries.ts"
+import { waitAfter } from "../domain/tries.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
 
@@ -109,22 +109,21 @@ export const layerLoginTries = Layer.effect(
     const sql = yield* SqlClient.SqlClient
     const rowOf = SqlSchema.findAll({
       Request: Schema.String,
-      Result: Schema.Struct({ failures: Schema.Int, not_before_ms: Schema.Int }),
-      execute: (tag) => sql`SELECT failures, not_before_ms FROM login_tries WHERE tag = ${tag}`
+      Result: Schema.Struct({ not_before_ms: Schema.Int }),
+      execute: (tag) => sql`SELECT not_before_ms FROM login_tries WHERE tag = ${tag}`
     })
     return LoginTries.of({
       admit: Effect.fn("LoginTries.admit")(function* (tag, now) {
         const [row] = yield* Effect.orDie(rowOf(tag))
         const wait = (row?.not_before_ms ?? 0) - now
-        // A longer wait than the longest says that the clock went back: nobody waits for years.
-        if (wait > 0 && wait <= WAIT_MAX_MILLIS)
-          return yield* new TooManyTries({ waitMillis: wait })
+        if (wait > 0) return yield* new TooManyTries({ waitMillis: wait })
       }),
-      // Counted first, so that the row is locked and tries at the same moment count as many.
       failed: Effect.fn("LoginTries.failed")(
         function* (tag, now) {
+          // Counted first: the row is then ours, and of many at once each waits for its own number.
           const [row] = yield* sql<{ failures: number }>`
-            INSERT INTO login_tries (tag, failures, not_before_ms) VALUES (${tag}, 1, 0)
+            INSERT INTO login_tries (tag, failures, not_before_ms)
+            VALUES (${tag}, 1, ${now})
             ON CONFLICT (tag) DO UPDATE SET failures = login_tries.failures + 1
             RETURNING failures`
           yield* sql`
@@ -139,10 +138,7 @@ export const layerLoginTries = Layer.effect(
   })
 )
 
-/**
- * A lease lives so long without a heartbeat; a holder renews it three times in that span. One that
- * ends later than that from now was taken before the clock went back, and counts no longer.
- */
+/** A lease lives so long without a heartbeat; a holder renews it three times in that span. */
 const LEASE_MILLIS = 60_000
 
 export const layerLease = Layer.effect(
@@ -157,7 +153,7 @@ export const layerLease = Layer.effect(
         VALUES ('sync', ${holder}, ${now}, ${now + LEASE_MILLIS})
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, since_ms = excluded.since_ms,
           until_ms = excluded.until_ms
-        WHERE leases.until_ms <= ${now} OR leases.until_ms > ${now + LEASE_MILLIS}`
+        WHERE leases.until_ms <= ${now}`
         const [row] = yield* sql<{ holder: string; since_ms: number }>`
         SELECT holder, since_ms FROM leases WHERE name = 'sync'`
         if (row?.holder !== holder) return yield* new SyncRunning({ since: row?.since_ms ?? now })

@@ -123,7 +123,7 @@ const tries = (claim: Claim<LoginTries>) => {
   )
 
   claim(
-    "count twenty wrong passwords at once as twenty",
+    "count eight wrong passwords at once as eight",
     Effect.gen(function* () {
       const tries = yield* LoginTries
       yield* Effect.forEach(Array.from({ length: 8 }), () => tries.failed(digest("a"), 0), {
