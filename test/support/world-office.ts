@@ -1,18 +1,17 @@
 /** What happens at central in the simulated world: edits, moves, removals, backups, restores. */
 import path from "node:path"
 import { Effect, Result } from "effect"
+import { addLtiConsumer } from "../../application/add-lti-consumer.ts"
+import { beginAnew } from "../../application/begin-anew.ts"
 import { blockDevice, unblockDevice } from "../../application/manage-clients.ts"
-import { Atomic, Catalogue, Secrets } from "../../application/ports.ts"
-import { refreshConcerned } from "../../application/refresh.ts"
+import { Catalogue } from "../../application/ports.ts"
 import { remove } from "../../application/remove.ts"
 import type { PersonKind } from "../../domain/entity.ts"
 import type { EntityId } from "../../domain/id.ts"
 import type { CatalogueRecord, PersonRecord } from "../../domain/record.ts"
-import { LtiConsumerRecord } from "../../domain/record.ts"
 import type { Dice } from "./dice.ts"
 import { allRecords } from "./observe-central.ts"
 import * as Office from "./office.ts"
-import { beginNewLife } from "./site.ts"
 import { enrol, type Rules, type Step, secretWord, type World } from "./world.ts"
 
 const STAFF = ["administrator", "proctor"] as const
@@ -182,31 +181,14 @@ const withdraw: Step = Effect.fnUntraced(function* (world, dice) {
     : `${going.kind}: ${result.failure._tag}`
 })
 
-/** There is no verb for learning platforms yet: a record is put as a verb would put it. */
+/** Two platforms in all, so that they change, and move from one organisation to another. */
 const launch: Step = Effect.fnUntraced(function* (world, dice) {
   const organisation = dice.pick(world.organisations)
   if (organisation === undefined) return "nowhere"
-  const word = secretWord(world.next(), "secret")
-  const put = Effect.gen(function* () {
-    const atomic = yield* Atomic
-    const catalogue = yield* Catalogue
-    const secrets = yield* Secrets
-    const consumer = LtiConsumerRecord.make({
-      kind: "lti-consumer",
-      id: yield* secrets.newId("lti"),
-      label: "Platform",
-      organisation,
-      key: `key ${world.next()}`,
-      sealedSecret: yield* secrets.toVault(word)
-    })
-    return yield* atomic.run(
-      Effect.andThen(
-        catalogue.put([consumer]),
-        refreshConcerned(new Set([organisation]), [consumer.id])
-      )
-    )
-  })
-  return `${yield* world.central.run(put)} offers`
+  const secret = secretWord(world.next(), "secret")
+  const platform = { organisation, label: "Platform", key: `key ${dice.below(2)}`, secret }
+  const { created, offered } = yield* world.central.run(addLtiConsumer(platform))
+  return `${platform.key} of ${organisation}, ${created ? "new" : "known"}, ${offered} offers`
 })
 
 const backUp: Step = (world) =>
@@ -221,7 +203,7 @@ const restore: Step = Effect.fnUntraced(function* (world, dice) {
   const folder = dice.pick(world.copies)
   if (folder === undefined) return yield* backUp(world, dice)
   yield* world.central.reopen(world.central.restoreFrom(folder))
-  yield* world.central.run(beginNewLife(`life ${world.next()}`))
+  yield* world.central.run(beginAnew)
   return path.basename(folder)
 })
 
@@ -242,7 +224,7 @@ export const EDITS: Rules["commands"] = [
   [7, "seat", (world, dice) => seat(world, dice)],
   [3, "republish", republish],
   [4, "withdraw", withdraw],
-  [1, "launch", launch]
+  [2, "launch", launch]
 ]
 
 export const OFFICE: Rules["commands"] = [
