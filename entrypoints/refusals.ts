@@ -13,6 +13,7 @@ import type {
 import type { RemovalNeedsConfirmation } from "../application/pull.ts"
 import { Refused } from "../application/refused.ts"
 import type { NotEnrolled } from "../application/sync.ts"
+import type { Code } from "../infrastructure/http-problem.ts"
 import { byteSize, duration } from "./terminal-units.ts"
 
 /** Turns a failure to speak with central into a refusal; `what` says what did not happen. */
@@ -62,14 +63,16 @@ const refusedByCentral = (what: string, failure: CentralRefused): Refused =>
     todo: centralTodo[failure.code] ?? "Ask the office that runs central, and tell them this code."
   })
 
-const centralTodo: Readonly<Record<string, string>> = {
+const centralTodo: Readonly<Partial<Record<string, string>>> = {
   "device-too-old": "Update this device, then try again.",
   "device-too-new": "Ask the office to update central, or use the device version that it supports.",
   "clock-wrong": "Set this device's clock, then try again.",
   "invalid-client": "Ask the office whether this device was blocked or revoked.",
-  "login-refused": "Check login and password; only a sync manager's login can enrol a device.",
-  "too-many-requests": "Wait a minute, then try again."
-}
+  "device-blocked": "Ask the office whether this device was blocked or revoked.",
+  "wrong-proof":
+    "Check login and password; only a sync manager's login, or a credential, can enrol a device.",
+  "wrong-audience": "Set this device up with the address by which central knows itself."
+} satisfies Partial<Record<Code, string>>
 
 const inconsistent = (what: string, { what: detail }: CentralInconsistent): Refused =>
   new Refused({

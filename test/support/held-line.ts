@@ -5,8 +5,8 @@ import { Deferred, Effect } from "effect"
 export interface HeldLine {
   /** The address by which central is to be known. */
   readonly url: string
-  /** Leads to this port from now on. */
-  readonly lead: (port: number) => void
+  /** Leads each next connection to the next of these ports, and ends those that are open. */
+  readonly lead: (...ports: ReadonlyArray<number>) => void
   /** Stops after so many more bytes from central; the effect ends when they have passed. */
   readonly hold: (bytes: number) => Effect.Effect<Effect.Effect<void>>
   readonly release: () => void
@@ -16,10 +16,12 @@ export interface HeldLine {
 export const heldLine = Effect.gen(function* () {
   const sockets = new Set<Socket>()
   const stopped = new Set<Socket>()
-  let target = 0
+  const targets: Array<number> = []
   let left = Number.POSITIVE_INFINITY
   let reached: Deferred.Deferred<void> | undefined
   const carry = (near: Socket) => {
+    const [target = 0] = targets
+    targets.push(...targets.splice(0, 1))
     const far = connect(target, "127.0.0.1")
     for (const [from, to] of [
       [near, far],
@@ -58,8 +60,9 @@ export const heldLine = Effect.gen(function* () {
   const port = typeof address === "object" && address !== null ? address.port : 0
   const line: HeldLine = {
     url: `https://127.0.0.1:${port}`,
-    lead: (to) => {
-      target = to
+    lead: (...ports) => {
+      targets.splice(0, targets.length, ...ports)
+      for (const socket of sockets) socket.destroy()
     },
     hold: Effect.fnUntraced(function* (bytes) {
       const here = yield* Deferred.make<void>()
