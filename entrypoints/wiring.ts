@@ -214,7 +214,10 @@ const refusedBy = (error: OpeningFailure): Refused => {
   switch (error._tag) {
     case "DatabaseUnavailable":
       return new Refused({
-        code: `E_DATABASE_${error.reason.replace("-", "_").toUpperCase()}`,
+        code:
+          error.reason === "full"
+            ? "E_DISK_FULL"
+            : `E_DATABASE_${error.reason.replace("-", "_").toUpperCase()}`,
         what,
         why: error.message,
         todo: databaseAdvice[error.reason]
@@ -247,5 +250,6 @@ const databaseAdvice: Readonly<Record<DatabaseUnavailable["reason"], string>> = 
   owned: "Wait until the other command has finished, or stop the other program.",
   "self-test": "This disk does not keep what is written to it. Use another disk.",
   damaged: "Restore the newest backup. Keep the damaged file: results in it may be recoverable.",
-  unreachable: "Check that the folder exists and that this user may write in it."
+  unreachable: "Check that the folder exists and that this user may write in it.",
+  full: "Free some space, then run the command again."
 }

@@ -19,7 +19,7 @@ import { Execution } from "../domain/execution.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
 import { foldedLogin } from "../domain/login.ts"
-import { waitAfter } from "../domain/tries.ts"
+import { WAIT_MAX_MILLIS, waitAfter } from "../domain/tries.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
 
@@ -116,7 +116,9 @@ export const layerLoginTries = Layer.effect(
       admit: Effect.fn("LoginTries.admit")(function* (tag, now) {
         const [row] = yield* Effect.orDie(rowOf(tag))
         const wait = (row?.not_before_ms ?? 0) - now
-        if (wait > 0) return yield* new TooManyTries({ waitMillis: wait })
+        // No wait is longer than the rule's longest: such a row was written by a clock since set back.
+        if (wait > 0 && wait <= WAIT_MAX_MILLIS)
+          return yield* new TooManyTries({ waitMillis: wait })
       }),
       failed: Effect.fn("LoginTries.failed")(
         function* (tag, now) {
@@ -138,7 +140,10 @@ export const layerLoginTries = Layer.effect(
   })
 )
 
-/** A lease lives so long without a heartbeat; a holder renews it three times in that span. */
+/**
+ * A lease lives so long without a heartbeat; a holder renews it three times in that span. One that
+ * ends later than that was written by a clock that has been set back since, and is free to take.
+ */
 const LEASE_MILLIS = 60_000
 
 export const layerLease = Layer.effect(
@@ -153,7 +158,7 @@ export const layerLease = Layer.effect(
         VALUES ('sync', ${holder}, ${now}, ${now + LEASE_MILLIS})
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, since_ms = excluded.since_ms,
           until_ms = excluded.until_ms
-        WHERE leases.until_ms <= ${now}`
+        WHERE leases.until_ms <= ${now} OR leases.until_ms > ${now + LEASE_MILLIS}`
         const [row] = yield* sql<{ holder: string; since_ms: number }>`
         SELECT holder, since_ms FROM leases WHERE name = 'sync'`
         if (row?.holder !== holder) return yield* new SyncRunning({ since: row?.since_ms ?? now })

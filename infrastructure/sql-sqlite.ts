@@ -32,11 +32,12 @@ import { selfTest } from "./sqlite-self-test.ts"
  * - `self-test`: this machine's disk or the engine did not keep what a trial wrote
  * - `damaged`: it is no SQLite database, or a broken one
  * - `unreachable`: its directory is missing, or not writable
+ * - `full`: there is no room on the disk even to open it
  */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()(
   "DatabaseUnavailable",
   {
-    reason: Schema.Literals(["owned", "self-test", "damaged", "unreachable"]),
+    reason: Schema.Literals(["owned", "self-test", "damaged", "unreachable", "full"]),
     file: Schema.String,
     detail: Schema.String
   }
@@ -121,8 +122,11 @@ const selfTested = (file: string) =>
       ? Effect.void
       : Effect.tryPromise({
           try: () => selfTest(`${file}.self-test`),
-          catch: (cause) =>
-            new DatabaseUnavailable({ reason: "self-test", file, detail: describe(cause) })
+          catch: (cause) => {
+            const detail = describe(cause)
+            const reason = FULL.test(detail) ? "full" : "self-test"
+            return new DatabaseUnavailable({ reason, file, detail })
+          }
         }).pipe(Effect.tap(() => Effect.sync(() => (tested = true))))
   )
 
@@ -131,8 +135,12 @@ const describe = (cause: unknown) => (cause instanceof Error ? cause.message : S
 const unusable = (file: string, cause: unknown): DatabaseUnavailable => {
   const detail = describe(cause)
   const damaged = /not a database|malformed|unsupported file format/.test(detail)
-  return new DatabaseUnavailable({ reason: damaged ? "damaged" : "unreachable", file, detail })
+  const reason = FULL.test(detail) ? "full" : damaged ? "damaged" : "unreachable"
+  return new DatabaseUnavailable({ reason, file, detail })
 }
+
+/** SQLite's words, and those of the system for a file of ours. */
+const FULL = /database or disk is full|ENOSPC|EDQUOT/
 
 const SETTINGS = [
   "PRAGMA locking_mode = EXCLUSIVE",
