@@ -5,13 +5,7 @@
  * defects (they die in the adapter); typed errors are those on which a caller acts.
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
-import type {
-  Certificate,
-  Enrolment,
-  EnrolmentRequest,
-  RootDocument,
-  Signed
-} from "../domain/enrolment.ts"
+import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
   Entity,
@@ -28,6 +22,7 @@ import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../d
 import type { Manifest, Plan } from "../domain/plan.ts"
 import type { CatalogueRecord } from "../domain/record.ts"
 import type { Capabilities } from "../domain/release.ts"
+import type { RootDocument } from "../domain/root.ts"
 import type { Link } from "../domain/scope.ts"
 import type { SetDigest } from "../domain/set-digest.ts"
 

@@ -7,14 +7,9 @@ import { Clock, Effect, Layer, Option, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Authority } from "../application/ports.ts"
 import { canonical, parseCanonical } from "../domain/canonical.ts"
-import {
-  EnrolmentRequest,
-  NAMESPACE,
-  ROOT_MILLIS,
-  type RootDocument,
-  Signed
-} from "../domain/enrolment.ts"
+import { EnrolmentRequest, NAMESPACE, Signed } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
+import { ROOT_MILLIS, type RootDocument } from "../domain/root.ts"
 import type { FileKeys } from "./file-keys.ts"
 import { settleSetting } from "./sql-settings.ts"
 import { keyId, sign, verify } from "./sshsig.ts"

@@ -15,11 +15,11 @@ import {
   Enrolment,
   EnrolmentRequest,
   NAMESPACE,
-  RootDocument,
   type Signed
 } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { RootDocument } from "../domain/root.ts"
 import type { FileKeys } from "./file-keys.ts"
 import type { AssertionClaims } from "./http-token.ts"
 import { changeSetting, setting } from "./sql-settings.ts"
