@@ -6,11 +6,17 @@
 import { Schema } from "effect"
 import { Base64, DeviceId, Millis, OrganisationId, Recipient, Text } from "./id.ts"
 
+/** For which purpose something is signed: never good for another (format §4.1). */
 export const NAMESPACE = {
   root: "testferry-root-v1",
   certificate: "testferry-cert-v1",
-  enrolment: "testferry-enrol-v1"
+  enrolment: "testferry-enrol-v1",
+  c2d: "testferry-c2d-v1",
+  d2c: "testferry-d2c-v1",
+  receipt: "testferry-receipt-v1",
+  revocations: "testferry-revocations-v1"
 } as const
+export type Purpose = keyof typeof NAMESPACE
 
 /** A raw ed25519 public key in base64. */
 export const PublicKey = Base64.check(Schema.isMinLength(44), Schema.isMaxLength(44))

@@ -26,7 +26,17 @@ export type Outcome = typeof Outcome.Type
 
 export const HistoryEntry = Schema.Struct({
   at: Millis,
-  verb: Schema.Literals(["enrol", "sync", "import", "publish", "audit", "device", "credential"]),
+  verb: Schema.Literals([
+    "enrol",
+    "sync",
+    "import",
+    "publish",
+    "audit",
+    "device",
+    "credential",
+    "root",
+    "revocation"
+  ]),
   who: Schema.String,
   device: Schema.NullOr(Schema.String),
   organisation: Schema.NullOr(OrganisationId),

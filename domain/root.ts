@@ -49,6 +49,12 @@ export const RootDocument = Schema.Struct({
 export type RootDocument = typeof RootDocument.Type
 export type RootRole = keyof RootDocument["roles"]
 
+/** Who holds root keys, and how many of them must sign: raw keys with their fingerprints. */
+export interface RootHolders {
+  readonly keys: ReadonlyArray<{ readonly id: string; readonly raw: string }>
+  readonly threshold: number
+}
+
 /** The one byte form of a root document: what is signed. */
 export const rootText = (root: RootDocument): string => canonical({ ...root })
 

@@ -10,7 +10,9 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { Atomic, DeviceIdentity as DeviceIdentityPort } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
+import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
+import * as BundleKeys from "../infrastructure/bundle-keys.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceIdentity from "../infrastructure/device-identity.ts"
@@ -28,6 +30,7 @@ import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
+import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
@@ -45,7 +48,7 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
       const token = yield* keys.ed25519("token")
       const JoseTokens = yield* Effect.promise(() => import("../infrastructure/jose-tokens.ts"))
       const privateKeyPem = token.key.export({ type: "pkcs8", format: "pem" }).toString()
-      return layerCentralWith(keys, settings.passwordCost).pipe(
+      return layerCentralWith(keys, settings.passwordCost, settings.rootHolders).pipe(
         Layer.provideMerge(FileBlobs.layer(path.join(directory, "blobs"))),
         Layer.provideMerge(JoseTokens.layer({ issuer: settings.url, privateKeyPem })),
         Layer.provideMerge(layerCentralDatabase(directory, settings))
@@ -57,7 +60,11 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
 export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
 
 /** Central's ports over a database, blobs and tokens that are given. */
-export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["passwordCost"]) =>
+export const layerCentralWith = (
+  keys: FileKeys,
+  cost: CentralSettings["passwordCost"],
+  holders?: RootHolders
+) =>
   Layer.mergeAll(
     SqlCatalogue.layer,
     SqlFeeds.layer,
@@ -73,8 +80,9 @@ export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["password
     CryptoPorts.layerOpener,
     CryptoPorts.layerPasswords(cost),
     CryptoPorts.layerSecrets(keys, cost),
-    Authority.layer(keys)
-  )
+    Authority.layer(keys, holders),
+    BundleKeys.layerCentral(keys)
+  ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
   settings.database === "embedded"
@@ -111,8 +119,12 @@ export const layerDeviceWith = (keys: FileKeys) =>
     CryptoPorts.layerHashing,
     CryptoPorts.layerOpener,
     CryptoPorts.layerPasswords(),
-    DeviceIdentity.layer(keys)
-  )
+    DeviceIdentity.layer(keys).pipe(Layer.provide(layerAtomic)),
+    BundleKeys.layerDevice(keys)
+  ).pipe(Layer.provideMerge(layerTrust))
+
+/** Whom this side trusts, and whose signatures hold. */
+const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleKeys.layerSignatures)
 
 const layerAtomic = Layer.effect(
   Atomic,
