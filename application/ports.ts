@@ -485,6 +485,17 @@ export class Central extends Context.Service<
   }
 >()("testferry/Central") {}
 
+/** What central signs beside the feed, for devices with a network; bundles bring it along. */
+export class CentralDocuments extends Context.Service<
+  CentralDocuments,
+  {
+    /** Root documents after a version, oldest first; perhaps not all of them at once. */
+    readonly roots: (after: number) => Effect.Effect<ReadonlyArray<Signed>, CentralFailure>
+    readonly revocations: Effect.Effect<Signed, CentralFailure>
+    readonly certificate: Effect.Effect<Signed, CentralFailure>
+  }
+>()("testferry/CentralDocuments") {}
+
 /** Central at the moment of enrolment, when the device has no certificate yet. */
 export class CentralDesk extends Context.Service<
   CentralDesk,

@@ -21,6 +21,7 @@ import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.t
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
 
@@ -202,7 +203,11 @@ export const devicesChange = defineCommand({
           }[change](id, "operator")
     return verb.pipe(
       Effect.as({ id, change }),
-      Effect.mapError(() => noClient(id))
+      Effect.mapError((error) =>
+        error._tag === "NoRootInForce" || error._tag === "KeyInUse"
+          ? fromRevoke(error)
+          : noClient(id)
+      )
     )
   }
 })
@@ -336,5 +341,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsList,
   credentialsRevoke,
   centralHistory,
-  ...rootCommands
+  ...rootCommands,
+  ...revocationCommands
 ]

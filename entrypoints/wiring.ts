@@ -13,6 +13,7 @@ import { Refused } from "../application/refused.ts"
 import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
 import * as BundleKeys from "../infrastructure/bundle-keys.ts"
+import * as BundleSignatures from "../infrastructure/bundle-signatures.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceIdentity from "../infrastructure/device-identity.ts"
@@ -124,7 +125,7 @@ export const layerDeviceWith = (keys: FileKeys) =>
   ).pipe(Layer.provideMerge(layerTrust))
 
 /** Whom this side trusts, and whose signatures hold. */
-const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleKeys.layerSignatures)
+const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleSignatures.layer)
 
 const layerAtomic = Layer.effect(
   Atomic,
