@@ -6,7 +6,7 @@
  */
 import fs from "node:fs"
 import path from "node:path"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { Atomic, DeviceIdentity as DeviceIdentityPort } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
@@ -144,7 +144,7 @@ const migrated = <E>(database: Layer.Layer<SqlClient.SqlClient, E>, migrations: 
     Effect.gen(function* () {
       yield* migrate("migrations", migrations)
       const sql = yield* SqlClient.SqlClient
-      yield* settleSetting(sql, "epoch", crypto.randomUUID())
+      yield* settleSetting(sql, "epoch", SqlFeeds.newLife(yield* Clock.currentTimeMillis))
     })
   ).pipe(Layer.provideMerge(database))
 
