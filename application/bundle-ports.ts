@@ -297,7 +297,8 @@ export class Standing extends Context.Service<
       readonly document: RootDocument
       readonly chain: ReadonlyArray<Signed>
     }>
-    readonly putRoots: (chain: ReadonlyArray<Signed>) => Effect.Effect<void>
+    /** Adds the next documents of the chain, in their order. */
+    readonly putRoots: (fresh: ReadonlyArray<Signed>) => Effect.Effect<void>
     readonly revocations: Effect.Effect<{
       readonly list: Revocations
       readonly signed: Signed | null

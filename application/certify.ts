@@ -123,8 +123,8 @@ const refuse = Effect.fnUntraced(function* (device: Client, proved: Proved) {
   return yield* new DeviceBlocked({ device: device.id })
 })
 
-/** Valid a little before now, for devices whose clock is slow. */
-const certificateOf = Effect.fnUntraced(function* (device: Client) {
+/** What a device may say it is, from now on. Valid a little before, for devices whose clock is slow. */
+export const certificateOf = Effect.fnUntraced(function* (device: Client) {
   const now = yield* Clock.currentTimeMillis
   if (device.keys === null) return yield* Effect.die(new Error("a device without keys"))
   const certificate: Certificate = {

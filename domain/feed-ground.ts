@@ -11,7 +11,10 @@ import { type Cursor, isLaterLife } from "./feed.ts"
 export type FeedJudgement = "pull" | "ahead"
 
 /** Refuses with E_EPOCH or E_GAP. `cursor` is what the device has applied. */
-export const judgeFeed = (feed: FeedPart, cursor: Cursor): Result.Result<FeedJudgement, Refusal> => {
+export const judgeFeed = (
+  feed: FeedPart,
+  cursor: Cursor
+): Result.Result<FeedJudgement, Refusal> => {
   const { base, epoch, head, organisation } = feed
   if (cursor.version === 0) {
     return base === 0 ? Result.succeed("pull") : gap(organisation, base, "nothing")

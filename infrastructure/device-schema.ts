@@ -1,7 +1,7 @@
 /** The tables of a device, as numbered migrations: forward only, never edited once shipped. */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { commonTables, dialect } from "./central-schema.ts"
+import { commonTables, dialect, streamTables } from "./central-schema.ts"
 
 const holdings = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -59,5 +59,6 @@ const holdings = Effect.gen(function* () {
 
 export const deviceMigrations = {
   "0001_common": commonTables,
-  "0002_holdings": holdings
+  "0002_holdings": holdings,
+  "0003_bundles": streamTables
 }
