@@ -61,4 +61,8 @@ export class MediaError extends Schema.TaggedError<MediaError>()("MediaError", {
 export class VolumeSourceChanged extends Schema.TaggedError<VolumeSourceChanged>()(
   "VolumeSourceChanged",
   { name: Schema.String, reason: Schema.Literals(["short", "long", "changed"]) }
-) {}
+) {
+  override get message() {
+    return `${this.name} is not what was promised (${this.reason})`
+  }
+}

@@ -47,11 +47,26 @@ export const makeBlockDigests = () => {
  * first block that differs. Where direct reading is not to be had it reads as anybody does, and says
  * so.
  */
-export const readBack = (path: string, digests: ReadonlyArray<string>) =>
+export const readBack = (
+  path: string,
+  digests: ReadonlyArray<string>
+): Effect.Effect<ReadBack, MediaError> => {
+  const cached = Effect.as(compare(path, digests, 0), "cache" as const)
+  if (!("O_DIRECT" in constants)) return cached
+  return compare(path, digests, constants.O_DIRECT).pipe(
+    Effect.as("medium" as const),
+    // Some file systems say so when the file is opened, others when it is read.
+    Effect.catchIf(
+      ({ code }) => code === "EINVAL",
+      () => cached
+    )
+  )
+}
+
+const compare = (path: string, digests: ReadonlyArray<string>, how: number) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const direct = yield* openDirect(path)
-      const file = direct ?? (yield* openMedia(path, READ_FLAGS))
+      const file = yield* openMedia(path, constants.O_RDONLY | constants.O_NOFOLLOW | how)
       const buffer = pageAligned()
       for (const [index, digest] of digests.entries()) {
         const at = index * BLOCK_BYTES
@@ -60,23 +75,8 @@ export const readBack = (path: string, digests: ReadonlyArray<string>) =>
           return yield* new MediaError({ path, offset: at, code: "E_READ_BACK" })
         }
       }
-      const source: ReadBack = direct === undefined ? "cache" : "medium"
-      return source
     })
   )
-
-const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW
-
-/** Opens a file past the cache; undefined where the system or the file system has no such thing. */
-const openDirect = (path: string) =>
-  "O_DIRECT" in constants
-    ? openMedia(path, READ_FLAGS | constants.O_DIRECT).pipe(
-        Effect.catchIf(
-          ({ code }) => code === "EINVAL",
-          () => Effect.undefined
-        )
-      )
-    : Effect.undefined
 
 /** The types of Node know the name but not that it can be used. */
 declare const WebAssembly: {
