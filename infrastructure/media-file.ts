@@ -25,8 +25,8 @@ export const openMedia = (path: string, flags: number, mode?: number) =>
 
 /** Runs one operation on a file. Fails with MediaError; whatever is no system error is a defect. */
 export const attempt = <A>(path: string, offset: number, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => cause }).pipe(
-    Effect.catch((cause) => {
+  Effect.promise(run).pipe(
+    Effect.catchDefect((cause) => {
       const code = systemCode(cause)
       return code === undefined || OURS.has(code)
         ? Effect.die(cause)

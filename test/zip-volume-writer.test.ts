@@ -42,6 +42,19 @@ describe("writeVolume", () => {
     })
   )
 
+  it.effect("gives the bytes that it always gave", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* freshFolder(), NAME)
+      yield* writeVolume(file, [source("manifest.json", "{}"), source("p/000000.age", "sealed")])
+      const bytes = fs.readFileSync(file)
+      assert.deepStrictEqual([bytes.readUInt16LE(10), bytes.readUInt16LE(12)], [0, 33])
+      assert.strictEqual(
+        sha256(bytes),
+        "ad69bced2a31195287749592548e96d76a8a9737e90f65d2318a7225bf4e8f88"
+      )
+    })
+  )
+
   it.effect("writes what was digested though a source uses its buffer again", () =>
     Effect.gen(function* () {
       const file = path.join(yield* freshFolder(), NAME)

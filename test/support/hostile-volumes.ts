@@ -121,6 +121,7 @@ const layout: ReadonlyArray<Case> = [
   ["has two sizes for an entry", "E_ZIP_SIZES", () => odd({ size: 1_000 })],
   ["overlaps entries", "E_ZIP_LAYOUT", () => odd({ offset: 0 })],
   ["has 1,000 entries on one header", "E_ZIP_LAYOUT", onOneHeader],
+  ["has an entry behind its end", "E_ZIP_LAYOUT", beyond],
   ["has an entry within another", "E_ZIP_LAYOUT", nested],
   ["hides bytes between entries", "E_ZIP_LAYOUT", () => odd({ behind: Buffer.from("hidden") })],
   [
@@ -134,6 +135,15 @@ const layout: ReadonlyArray<Case> = [
     () => stored([{ name: PART, data, size: 40, compressedSize: 40 }])
   ]
 ]
+
+/** The second entry begins behind the end of the file, where the first one is said to end. */
+function beyond(): Buffer {
+  const size = 100_000
+  return stored([
+    { name: PART, data, size, compressedSize: size },
+    { name: "p/000002.age", data, offset: 30 + PART.length + size }
+  ])
+}
 
 function onOneHeader(): Buffer {
   return stored(
