@@ -36,8 +36,16 @@ const pretend = Effect.fnUntraced(function* (folder: string, size: number) {
   )
   const full = () => Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })
   Object.assign(handles, {
-    async write(bytes: Uint8Array, at = 0, length = bytes.byteLength - at, position?: number) {
-      const room = Math.min(length, size - used())
+    async write(
+      this: fs.promises.FileHandle,
+      bytes: Uint8Array,
+      at = 0,
+      length = bytes.byteLength - at,
+      position?: number
+    ) {
+      const { nlink, size: own } = await this.stat()
+      const nameless = nlink === 0 ? own : 0
+      const room = Math.min(length, size - used() - nameless)
       if (room <= 0) throw full()
       return await Reflect.apply(write, this, [bytes, at, room, position])
     }
