@@ -15,6 +15,7 @@ import { Digest, type Recipient } from "../domain/id.ts"
 import { sealStream } from "./age-stream.ts"
 import { blobFile } from "./file-blobs.ts"
 import { readFile, readHandle, writeHandle } from "./file-bytes.ts"
+import { makeDigests } from "./file-digests.ts"
 
 /** Bytes read at a time: large, because contents of gigabytes are read for their digests. */
 const STEP = 1_048_576
@@ -35,6 +36,9 @@ const make = Effect.fnUntraced(function* (options: {
       fs.rmSync(path.join(directory, name), { force: true })
     }
   })
+
+  const digests = yield* makeDigests({ directory: path.join(directory, "digests"), blobs })
+  const contents = new WeakMap<StagedFile, Digest>()
 
   const sealed = Effect.fnUntraced(function* <E, R>(
     recipient: Recipient,
@@ -79,12 +83,14 @@ const make = Effect.fnUntraced(function* (options: {
       Effect.promise(async () => {
         const file = blobFile(blobs, blob)
         const { size } = await fs.promises.stat(file)
-        return {
+        const staged: StagedFile = {
           size,
           read: (offset, length) => readFile(file, { offset, length, step: STEP })
         }
+        contents.set(staged, blob)
+        return staged
       }),
-    digests: measure
+    digests: (staged, stretch) => digests(staged, stretch, contents.get(staged))
   })
 })
 
@@ -101,28 +107,3 @@ const nameless = (directory: string) =>
     }),
     (handle) => Effect.promise(() => handle.close())
   )
-
-const measure: Outgoing["Service"]["digests"] = Effect.fnUntraced(function* (staged, stretch) {
-  const { length, offset, segment } = stretch
-  const whole = createHash("sha256")
-  let part = createHash("sha256")
-  let at = 0
-  const segments: Array<Digest> = []
-  yield* Stream.runForEach(staged.read(offset, length), (chunk) =>
-    Effect.sync(() => {
-      whole.update(chunk)
-      for (let from = 0; from < chunk.byteLength; ) {
-        const piece = chunk.subarray(from, from + segment - (at % segment))
-        part.update(piece)
-        from += piece.byteLength
-        at += piece.byteLength
-        if (at % segment === 0 || at === length) {
-          segments.push(Digest.make(part.digest("hex")))
-          part = createHash("sha256")
-        }
-      }
-    })
-  )
-  if (at !== length) return yield* Effect.die(new RangeError(`read ${at} bytes of ${length}`))
-  return { sha256: Digest.make(whole.digest("hex")), segments }
-})

@@ -46,7 +46,8 @@ const bytesOf = (staged: StagedFile, offset = 0, length = staged.size) =>
   Effect.map(Stream.runCollect(staged.read(offset, length)), (chunks) => Buffer.concat(chunks))
 const opened = (staged: StagedFile) =>
   Effect.flatMap(bytesOf(staged), (bytes) => open([device.identity], bytes))
-const left = (data: string) => fs.readdirSync(join(data, "outgoing"))
+const left = (data: string) =>
+  fs.readdirSync(join(data, "outgoing")).filter((name) => name !== "digests")
 const dies = (exit: Exit.Exit<unknown, unknown>) =>
   assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
 
@@ -236,6 +237,27 @@ describe("digests", () => {
           )
       )
       yield* Effect.promise(() => fc.assert(check, { numRuns: 25 }))
+    })
+  )
+
+  claim("of a content are remembered by the next program, as long as it is here", (data) =>
+    Effect.gen(function* () {
+      const { blob } = yield* added(data, randomBytes(5 * SEGMENT))
+      const asked = { offset: SEGMENT, length: 3 * SEGMENT, segment: SEGMENT }
+      const ask = inFolder(data, (outgoing) =>
+        Effect.flatMap(outgoing.blob(blob), (staged) => outgoing.digests(staged, asked))
+      )
+      const found = yield* ask
+      const file = join(data, "blobs", blob.slice(0, 2), blob)
+      // Wrong bytes show that they are not read again; the medium is compared with the digests.
+      fs.writeFileSync(file, randomBytes(5 * SEGMENT))
+      assert.deepStrictEqual(yield* ask, found)
+      const [remembered = ""] = fs.readdirSync(join(data, "outgoing", "digests"))
+      fs.truncateSync(join(data, "outgoing", "digests", remembered), 90)
+      assert.notDeepEqual(yield* ask, found)
+      fs.rmSync(file)
+      yield* inFolder(data, () => Effect.void)
+      assert.deepStrictEqual(fs.readdirSync(join(data, "outgoing", "digests")), [])
     })
   )
 
