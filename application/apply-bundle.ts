@@ -2,7 +2,7 @@
  * Applies a bundle that was checked and is here whole: keeps the documents it brings, moves its
  * contents to their place, synchronises with what it says, and only then notes that it was applied.
  */
-import { Clock, Effect, Result, Schema } from "effect"
+import { Clock, Effect, Option, Result, Schema } from "effect"
 import type { BlobPart, OutwardIndex } from "../domain/bundle-index.ts"
 import { Certificate, type Signed } from "../domain/enrolment.ts"
 import type { OrganisationId } from "../domain/id.ts"
@@ -103,8 +103,7 @@ const keepDocuments = Effect.fnUntraced(function* (ready: Ready, membership: Mem
       if (ready.freshRoots.length > 0) yield* standing.putRoots(ready.freshRoots)
       if (ready.revocations !== null) yield* standing.putRevocations(ready.revocations)
       if (certificate === null || !isNewer(certificate, membership.certificate)) return membership
-      const { chain } = yield* standing.root
-      return yield* Effect.catch(identity.accept({ certificate, roots: chain }), ({ what }) =>
+      return yield* Effect.catch(identity.renew(certificate), ({ what }) =>
         refuse("E_INDEX_MISMATCH", what)
       )
     })
@@ -112,16 +111,12 @@ const keepDocuments = Effect.fnUntraced(function* (ready: Ready, membership: Mem
 })
 
 /** A bundle that was cut before the device joined one more organisation must not take that back. */
-const isNewer = (certificate: Signed, held: Signed): boolean => {
-  const [one, other] = [certificate, held].map(({ text }) => decodeCertificate(text))
-  if (one === undefined || Result.isFailure(one)) return false
-  if (other === undefined || Result.isFailure(other)) return true
-  const [mine, theirs] = [one.success, other.success]
-  if (mine.serial !== theirs.serial) return mine.serial > theirs.serial
-  return mine.notAfter > theirs.notAfter
-}
+const isNewer = ({ text }: Signed, held: Certificate): boolean =>
+  Option.exists(decodeCertificate(text), ({ notAfter, serial }) =>
+    serial === held.serial ? notAfter > held.notAfter : serial > held.serial
+  )
 
-const decodeCertificate = Schema.decodeUnknownResult(Schema.fromJsonString(Certificate))
+const decodeCertificate = Schema.decodeUnknownOption(Schema.fromJsonString(Certificate))
 
 /** What an interrupted fetch left is good only where the bundle goes on from it. */
 const dropForeignStaged = Effect.fnUntraced(function* ({ ahead, index }: Ready) {

@@ -17,9 +17,10 @@ import type { Lines, OutwardIndex } from "../domain/bundle-index.ts"
 import type { Acknowledgement, BundleManifest, Part, StreamId } from "../domain/bundle-manifest.ts"
 import { BundleCode, type Refusal } from "../domain/bundle-refusal.ts"
 import type { DeviceReport } from "../domain/device-report.ts"
-import type { RootDocument, Signed } from "../domain/enrolment.ts"
+import type { Purpose, Signed } from "../domain/enrolment.ts"
 import type { DeviceId, Digest, Recipient } from "../domain/id.ts"
 import type { Revocations } from "../domain/revocations.ts"
+import type { RootDocument } from "../domain/root.ts"
 import type { StreamState } from "../domain/stream.ts"
 import type { BlobDamaged, Central, NoSpace } from "./ports.ts"
 
@@ -212,16 +213,6 @@ export class BundleReader extends Context.Service<
 
 // ---------------------------------------------------------------- keys
 
-/** For which purpose something is signed: never good for another (format §4.1). */
-export type Purpose =
-  | "root"
-  | "certificate"
-  | "enrolment"
-  | "c2d"
-  | "d2c"
-  | "receipt"
-  | "revocations"
-
 /** Which keys count, by their fingerprints, and how many of them must have signed. */
 export interface Trust {
   readonly keys: ReadonlyMap<string, string>
@@ -293,10 +284,15 @@ export class Streams extends Context.Service<
 export class Standing extends Context.Service<
   Standing,
   {
+    /** Dies where nothing is trusted yet: before enrolment, or before root holders signed. */
     readonly root: Effect.Effect<{
       readonly document: RootDocument
       readonly chain: ReadonlyArray<Signed>
     }>
+    /** Every root from the first to the newest; empty where nothing is trusted yet. */
+    readonly chain: Effect.Effect<ReadonlyArray<Signed>>
+    /** Versions of the newest root and revocation list; 0 where there is none. Cheap. */
+    readonly versions: Effect.Effect<{ readonly root: number; readonly revocations: number }>
     /** Adds the next documents of the chain, in their order. */
     readonly putRoots: (fresh: ReadonlyArray<Signed>) => Effect.Effect<void>
     readonly revocations: Effect.Effect<{

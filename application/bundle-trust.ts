@@ -2,26 +2,22 @@
 import { Effect, Result, Schema } from "effect"
 import type { Refusal } from "../domain/bundle-refusal.ts"
 import { parseCanonical } from "../domain/canonical.ts"
-import type { RootDocument, Signed } from "../domain/enrolment.ts"
+import type { Signed } from "../domain/enrolment.ts"
 import { Revocations, revokedFrom } from "../domain/revocations.ts"
+import { type RootDocument, type RootRole, trustOf } from "../domain/root.ts"
 import { BundleRefused, Signatures, type Trust } from "./bundle-ports.ts"
 import type { Client } from "./ports.ts"
 
 /** The keys of a role. A revoked one never counts, whatever date the signed text claims. */
-export const trustIn = (
-  root: RootDocument,
-  role: keyof RootDocument["roles"],
-  revocations: Revocations
-): Trust => ({
-  keys: new Map(
-    root.roles[role].keys.flatMap((id) => {
-      const raw = root.keys[id]
-      const revoked = revokedFrom(revocations, "signing-key", id) !== undefined
-      return raw === undefined || revoked ? [] : [[id, raw] as const]
-    })
-  ),
-  threshold: root.roles[role].threshold
-})
+export const trustIn = (root: RootDocument, role: RootRole, revocations: Revocations): Trust => {
+  const { keys, threshold } = trustOf(root, role)
+  return {
+    keys: new Map(
+      [...keys].filter(([id]) => revokedFrom(revocations, "signing-key", id) === undefined)
+    ),
+    threshold
+  }
+}
 
 /** A device speaks with the one key that it enrolled with. */
 export const trustInDevice = Effect.fnUntraced(function* ({ keys }: Client) {

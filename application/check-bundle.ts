@@ -11,6 +11,7 @@ import {
 } from "../domain/bundle-manifest.ts"
 import type { Refusal } from "../domain/bundle-refusal.ts"
 import { canonical } from "../domain/canonical.ts"
+import type { Purpose } from "../domain/enrolment.ts"
 import type { Digest } from "../domain/id.ts"
 import type { Receipt } from "../domain/receipt.ts"
 import { newStream } from "../domain/stream.ts"
@@ -20,7 +21,6 @@ import {
   Incoming,
   Medium,
   type OpenBundle,
-  type Purpose,
   Signatures,
   Streams,
   type Trust

@@ -6,14 +6,13 @@
  * damage, and a second pass, perhaps from another stick, reads only what is not here yet.
  */
 import { Effect, Result } from "effect"
-import type { BundleFile, BundleManifest, Part } from "../domain/bundle-manifest.ts"
+import type { BundleFile, BundleManifest } from "../domain/bundle-manifest.ts"
 import type { Digest } from "../domain/id.ts"
+import { type Segment, segmentsOf } from "../domain/segments.ts"
 import { BundleRefused, type Damage, Incoming, type OpenBundle } from "./bundle-ports.ts"
-import { Hashing } from "./ports.ts"
 import { report } from "./progress.ts"
+import { readSegment } from "./verify-bundle.ts"
 
-/** A stick that stutters is asked again so often before a segment counts as unreadable. */
-const RETRIES = 3
 /** Room beyond the bytes themselves, for the database that takes them in. */
 const SPACE_FACTOR = 1.1
 
@@ -31,17 +30,6 @@ export interface Collecting {
   readonly volumes: ReadonlySet<number>
 }
 
-interface Segment {
-  readonly file: string
-  readonly part: Part
-  readonly number: number
-  /** Where it begins in its part, and in its file. */
-  readonly from: number
-  readonly offset: number
-  readonly length: number
-  readonly sha256: Digest
-}
-
 /** Fails with E_NO_SPACE before anything is copied, or when the disk fills up nevertheless. */
 export const collectParts = Effect.fn("collectParts")(function* (
   collecting: Collecting,
@@ -50,8 +38,11 @@ export const collectParts = Effect.fn("collectParts")(function* (
   const { bundle, volumes } = collecting
   const incoming = yield* Incoming
   const wanted: Array<Segment> = []
-  for (const segment of files.flatMap((file) => segmentsOf(file, collecting.manifest.segment))) {
-    if (!(yield* incoming.has(bundle, segment.file, segment))) wanted.push(segment)
+  const names = new Set(files.map(({ name }) => name))
+  for (const segment of segmentsOf(collecting.manifest)) {
+    const { file, fileOffset: offset, length, sha256 } = segment
+    if (!names.has(file)) continue
+    if (!(yield* incoming.has(bundle, file, { offset, length, sha256 }))) wanted.push(segment)
   }
   const here = wanted.filter(({ part }) => volumes.has(part.volume))
   const totalBytes = here.reduce((sum, { length }) => sum + length, 0)
@@ -109,47 +100,14 @@ export const demandWhole = ({
       )
 }
 
-const segmentsOf = (file: BundleFile, size: number): ReadonlyArray<Segment> =>
-  file.parts.flatMap(({ offset, part }) =>
-    part.segments.map((sha256, at) => ({
-      file: file.name,
-      part,
-      number: at,
-      from: at * size,
-      offset: offset + at * size,
-      length: Math.min(size, part.size - at * size),
-      sha256
-    }))
-  )
-
 const copy = Effect.fnUntraced(function* ({ bundle, opened }: Collecting, segment: Segment) {
-  const hashing = yield* Hashing
   const incoming = yield* Incoming
-  const { from, length, part } = segment
-  const size = opened.sizes.get(part.name)
-  if (size === undefined) return yield* Effect.fail(damage("E_PART_MISSING", segment))
-  if (size !== part.size) return yield* Effect.fail(damage("E_PART_DIGEST", segment))
-  const bytes = yield* opened.read(part.name, from, length).pipe(
-    Effect.retry({ times: RETRIES }),
-    Effect.mapError(() => damage("E_MEDIA_IO", segment))
-  )
-  if (bytes.length !== length || hashing.sha256(bytes) !== segment.sha256) {
-    return yield* Effect.fail(damage("E_PART_DIGEST", segment))
-  }
+  const bytes = yield* readSegment(opened, segment)
   yield* Effect.catchTag(
-    incoming.write(bundle, segment.file, segment.offset, bytes),
+    incoming.write(bundle, segment.file, segment.fileOffset, bytes),
     "NoSpace",
     ({ free, needed }) => noSpace(needed, free)
   )
-})
-
-const damage = (code: Damage["code"], { from, length, number, part }: Segment): Damage => ({
-  code,
-  volume: part.volume,
-  part: part.name,
-  segment: number,
-  from,
-  to: from + length - 1
 })
 
 const noSpace = (needed: number, free: number) =>

@@ -200,7 +200,7 @@ const prepare = Effect.fnUntraced(function* (
       : undefined
   const judged = index === undefined ? undefined : yield* judgeFeeds(index, membership)
   const revocations =
-    index?.revocations == null
+    index === undefined || index.revocations === null
       ? null
       : yield* readRevocations(index.revocations, roots.document, list)
   const held = index === undefined ? new Set<string>() : yield* contentsHeld(index)
@@ -222,7 +222,8 @@ const prepare = Effect.fnUntraced(function* (
     central,
     freshRoots: roots.fresh,
     epoch: roots.document.epoch,
-    revocations: revocations === null ? null : index.revocations,
+    revocations:
+      revocations !== null && revocations.version > list.version ? index.revocations : null,
     brought: index.blobs.filter(({ file }) => !held.has(file)),
     ahead: judged.ahead
   } satisfies Ready

@@ -16,8 +16,9 @@ import {
   type StreamId,
   VOLUME_BYTES_MAX
 } from "../domain/bundle-manifest.ts"
-import type { RootDocument, Signed } from "../domain/enrolment.ts"
+import type { Signed } from "../domain/enrolment.ts"
 import type { Digest, Recipient } from "../domain/id.ts"
+import type { RootDocument } from "../domain/root.ts"
 import { nextPlace } from "../domain/stream.ts"
 import { cut } from "../domain/volumes.ts"
 import {

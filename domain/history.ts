@@ -36,7 +36,9 @@ export const HistoryEntry = Schema.Struct({
     "publish",
     "audit",
     "device",
-    "credential"
+    "credential",
+    "root",
+    "revocation"
   ]),
   who: Schema.String,
   device: Schema.NullOr(Schema.String),

@@ -21,6 +21,7 @@ import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.t
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
 
 const Imported_ = Schema.Struct({
@@ -334,5 +335,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsGenerate,
   credentialsList,
   credentialsRevoke,
-  centralHistory
+  centralHistory,
+  ...rootCommands
 ]

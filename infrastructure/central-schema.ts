@@ -45,6 +45,29 @@ export const commonTables = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** Signed documents of which newer ones replace older: roots (all are kept) and revocation lists. */
+export const documentTable = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE documents (
+      kind TEXT NOT NULL,
+      version ${integer} NOT NULL,
+      signed TEXT NOT NULL,
+      PRIMARY KEY (kind, version)
+    ) ${table}`
+})
+
+/** The first root was a setting before there were others. */
+const standing = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* documentTable
+  yield* sql`
+    INSERT INTO documents (kind, version, signed)
+    SELECT 'root', 1, value FROM settings WHERE name = 'root.1'`
+  yield* sql`DELETE FROM settings WHERE name = 'root.1'`
+})
+
 const catalogue = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const { integer, table } = dialect(sql)
@@ -186,5 +209,6 @@ export const centralMigrations = {
   "0002_catalogue": catalogue,
   "0003_feeds": feeds,
   "0004_doors": doors,
-  "0005_bundles": devices
+  "0005_standing": standing,
+  "0006_bundles": devices
 }

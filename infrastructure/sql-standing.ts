@@ -1,72 +1,70 @@
 /**
- * Keeps the root documents and the revocation list that a side goes by. Central's roots are those
- * that it hands out; a device's came with its enrolment.
+ * Keeps in SQL whom this side trusts: every root document from the first on, since whoever was away
+ * for long must be walked through all of them, and the newest list of what was taken back.
  */
 import { Effect, Layer, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Standing } from "../application/bundle-ports.ts"
-import { Authority } from "../application/ports.ts"
-import { parseCanonical } from "../domain/canonical.ts"
-import { Enrolment, RootDocument, Signed } from "../domain/enrolment.ts"
+import { Signed } from "../domain/enrolment.ts"
 import { NONE_REVOKED, Revocations } from "../domain/revocations.ts"
-import { changeSetting, setting } from "./sql-settings.ts"
+import { readRoot } from "../domain/root.ts"
 
-const REVOCATIONS = "revocations"
-const ENROLMENT = "enrolment"
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
 
-export const layerCentral = Layer.effect(
-  Standing,
-  Effect.gen(function* () {
-    const authority = yield* Authority
-    const sql = yield* SqlClient.SqlClient
-    return Standing.of({
-      root: Effect.flatMap(authority.roots, newest),
-      putRoots: () => Effect.die(new Error("central's roots are made, not received")),
-      ...revocations(sql)
-    })
+  const documents = Effect.fnUntraced(function* (kind: "root" | "revocations") {
+    const rows = yield* sql<{ signed: string }>`
+      SELECT signed FROM documents WHERE kind = ${kind} ORDER BY version`
+    return yield* Effect.forEach(rows, ({ signed }) => decodeSigned(signed))
+  }, Effect.orDie)
+
+  /** Whoever was first is right; then it must be said that this was not us. */
+  const insert = Effect.fnUntraced(function* (kind: string, version: number, signed: Signed) {
+    yield* sql`
+      INSERT INTO documents (kind, version, signed)
+      VALUES (${kind}, ${version}, ${JSON.stringify(signed)})
+      ON CONFLICT (kind, version) DO NOTHING`
+    const [row] = yield* sql<{ signed: string }>`
+      SELECT signed FROM documents WHERE kind = ${kind} AND version = ${version}`
+    const kept = row === undefined ? undefined : yield* decodeSigned(row.signed)
+    if (kept?.text !== signed.text)
+      yield* Effect.die(new Error(`another ${kind} ${version} was taken over meanwhile`))
+  }, Effect.orDie)
+
+  return Standing.of({
+    chain: documents("root"),
+    root: Effect.gen(function* () {
+      const chain = yield* documents("root")
+      const newest = chain.at(-1)
+      if (newest === undefined) return yield* Effect.die(new Error("no root document is trusted"))
+      const document = Result.getOrThrow(readRoot(newest.text))
+      return { document, chain }
+    }),
+    versions: Effect.gen(function* () {
+      const rows = yield* sql<{ kind: string; version: number | string }>`
+        SELECT kind, MAX(version) AS version FROM documents GROUP BY kind`
+      const of = (kind: string) => Number(rows.find((row) => row.kind === kind)?.version ?? 0)
+      return { root: of("root"), revocations: of("revocations") }
+    }).pipe(Effect.orDie),
+    putRoots: Effect.fn("Standing.putRoots")(function* (chain) {
+      for (const signed of chain) {
+        yield* insert("root", Result.getOrThrow(readRoot(signed.text)).version, signed)
+      }
+    }),
+    revocations: Effect.gen(function* () {
+      const signed = (yield* documents("revocations")).at(-1)
+      if (signed === undefined) return { list: NONE_REVOKED, signed: null }
+      return { list: yield* Effect.orDie(decodeList(signed.text)), signed }
+    }),
+    putRevocations: Effect.fn("Standing.putRevocations")(function* (signed) {
+      const { version } = yield* decodeList(signed.text)
+      yield* insert("revocations", version, signed)
+      yield* sql`DELETE FROM documents WHERE kind = 'revocations' AND version < ${version}`
+    }, Effect.orDie)
   })
-)
-
-export const layerDevice = Layer.effect(
-  Standing,
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const enrolment = Effect.orDie(Effect.flatMap(setting(sql, ENROLMENT), decodeEnrolment))
-    return Standing.of({
-      root: Effect.flatMap(enrolment, ({ roots }) => newest(roots)),
-      putRoots: (fresh) =>
-        Effect.orDie(
-          Effect.flatMap(enrolment, ({ certificate, roots }) =>
-            changeSetting(
-              sql,
-              ENROLMENT,
-              JSON.stringify({ certificate, roots: [...roots, ...fresh] })
-            )
-          )
-        ),
-      ...revocations(sql)
-    })
-  })
-)
-
-const newest = Effect.fnUntraced(function* (chain: ReadonlyArray<Signed>) {
-  const parsed = parseCanonical(chain.at(-1)?.text ?? "")
-  const document = yield* Effect.orDie(decodeRoot(Result.getOrElse(parsed, () => null)))
-  return { document, chain }
 })
 
-const revocations = (sql: SqlClient.SqlClient) => ({
-  revocations: Effect.gen(function* () {
-    const text = yield* setting(sql, REVOCATIONS)
-    if (text === undefined) return { list: NONE_REVOKED, signed: null }
-    const signed = yield* decodeSigned(text)
-    return { list: yield* decodeList(signed.text), signed }
-  }).pipe(Effect.orDie),
-  putRevocations: (signed: Signed) =>
-    Effect.orDie(changeSetting(sql, REVOCATIONS, JSON.stringify(signed)))
-})
-
-const decodeEnrolment = Schema.decodeUnknownEffect(Schema.fromJsonString(Enrolment))
-const decodeRoot = Schema.decodeUnknownEffect(RootDocument)
 const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
 const decodeList = Schema.decodeUnknownEffect(Schema.fromJsonString(Revocations))
+
+export const layer = Layer.effect(Standing, make)
