@@ -5,8 +5,8 @@
 import { Clock, Effect, Option, Schema } from "effect"
 import { type HistoryEntry, NO_COUNTS } from "../domain/history.ts"
 import type { OrganisationId } from "../domain/id.ts"
-import { Atomic, type Client, Clients, Hashing, History, Secrets } from "./ports.ts"
 import { rootInForce } from "./change-root.ts"
+import { Atomic, type Client, Clients, Hashing, History, Secrets } from "./ports.ts"
 import { revoke } from "./revoke.ts"
 
 /** There is no device, or no credential, of this id. */

@@ -286,6 +286,10 @@ export class Feeds extends Context.Service<
       organisations: ReadonlyArray<OrganisationId>,
       blob: Digest
     ) => Effect.Effect<boolean>
+    /** The contents of all deliveries that these organisations are offered, each once. */
+    readonly blobs: (
+      organisations: ReadonlyArray<OrganisationId>
+    ) => Effect.Effect<ReadonlyArray<Digest>>
   }
 >()("testferry/Feeds") {}
 

@@ -26,10 +26,13 @@ export type Outcome = typeof Outcome.Type
 
 export const HistoryEntry = Schema.Struct({
   at: Millis,
+  /** `export` and `receive` are of bundles; a device's `import` is of one, central's of a roster. */
   verb: Schema.Literals([
     "enrol",
     "sync",
     "import",
+    "export",
+    "receive",
     "publish",
     "audit",
     "device",

@@ -4,10 +4,9 @@
  */
 import { Effect, Layer, Stream } from "effect"
 import { BundleKeys, BundleRefused, Standing } from "../application/bundle-ports.ts"
-import type { BundleCode } from "../domain/bundle-refusal.ts"
 import { NAMESPACE, type Purpose, type Signed } from "../domain/enrolment.ts"
 import type { RootDocument, RootRole } from "../domain/root.ts"
-import { IDENTITIES_MAX } from "./age-file.ts"
+import { HEADER_BYTES_MAX, IDENTITIES_MAX, isForAnother, Undecryptable } from "./age-file.ts"
 import { openStream } from "./age-stream.ts"
 import type { FileKeys, SigningKey } from "./file-keys.ts"
 import { sign } from "./sshsig.ts"
@@ -82,19 +81,38 @@ export const signed = (purpose: Purpose, text: string, by: ReadonlyArray<Signing
   signatures: by.map(({ key }) => sign(key, NAMESPACE[purpose], Buffer.from(text)))
 })
 
-/** What fails before its first byte was sealed to somebody else; what fails later was altered. */
-const openedBy = (identities: ReadonlyArray<string>, sealed: Stream.Stream<Uint8Array>) =>
+const openedBy = (
+  ring: ReadonlyArray<string>,
+  sealed: Stream.Stream<Uint8Array>
+): Stream.Stream<Uint8Array, BundleRefused> =>
   Stream.suspend(() => {
-    let code: BundleCode = "E_AGE_NO_MATCH"
-    return openStream(identities.slice(0, IDENTITIES_MAX))(sealed).pipe(
-      Stream.tap(() =>
-        Effect.sync(() => {
-          code = "E_AGE_AUTH"
-        })
-      ),
-      Stream.mapError(() => {
-        const detail = "what is sealed can't be opened here"
-        return new BundleRefused({ code, detail, damages: [], missing: [] })
+    const identities = ring.slice(0, IDENTITIES_MAX)
+    // Kept to tell, in the end, a file for somebody else from one that was altered.
+    const head: Array<Uint8Array> = []
+    let length = 0
+    const kept = Stream.tap(sealed, (bytes) =>
+      Effect.sync(() => {
+        if (length < HEADER_BYTES_MAX) head.push(bytes)
+        length += bytes.length
       })
     )
+    const refusal = Effect.suspend(() => {
+      const bytes = new Uint8Array(Buffer.concat(head))
+      return Effect.flatMap(Effect.orDie(isForAnother(identities, bytes)), unopened)
+    })
+    return openStream(identities)(kept).pipe(
+      Stream.catch((error) =>
+        error instanceof Undecryptable ? Stream.fromEffect(refusal) : Stream.die(error)
+      )
+    )
   })
+
+const unopened = (isForAnother: boolean) =>
+  Effect.fail(
+    new BundleRefused({
+      code: isForAnother ? "E_AGE_NO_MATCH" : "E_AGE_AUTH",
+      detail: isForAnother ? "it is sealed to somebody else" : "what is sealed was altered",
+      damages: [],
+      missing: []
+    })
+  )

@@ -163,10 +163,52 @@ const doors = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** What a side received and sent, on central and on devices. */
+export const streamTables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`CREATE TABLE streams_received (stream TEXT PRIMARY KEY, state TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE streams_sent (
+      stream TEXT NOT NULL,
+      epoch ${integer} NOT NULL,
+      seq ${integer} NOT NULL,
+      manifest TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      brings TEXT,
+      PRIMARY KEY (stream, epoch, seq)
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE streams_acknowledged (
+      stream TEXT PRIMARY KEY,
+      epoch ${integer} NOT NULL,
+      seq ${integer} NOT NULL,
+      head TEXT NOT NULL
+    ) ${table}`
+})
+
+/** What central heard of its devices, and what it put aside. */
+const devices = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* streamTables
+  yield* sql`CREATE TABLE device_reports (device TEXT PRIMARY KEY, report TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE quarantine (
+      manifest TEXT PRIMARY KEY,
+      device TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      code TEXT NOT NULL,
+      detail TEXT NOT NULL,
+      files TEXT NOT NULL
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
   "0003_feeds": feeds,
   "0004_doors": doors,
-  "0005_standing": standing
+  "0005_standing": standing,
+  "0006_bundles": devices
 }

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Signed } from "../domain/enrolment.ts"
-import { commonTables, dialect, documentTable } from "./central-schema.ts"
+import { commonTables, dialect, documentTable, streamTables } from "./central-schema.ts"
 import { changeSetting, setting } from "./sql-settings.ts"
 
 const holdings = Effect.gen(function* () {
@@ -82,5 +82,6 @@ const decodeAnswer = Schema.decodeUnknownEffect(
 export const deviceMigrations = {
   "0001_common": commonTables,
   "0002_holdings": holdings,
-  "0003_standing": standing
+  "0003_standing": standing,
+  "0004_bundles": streamTables
 }
