@@ -5,6 +5,7 @@
  * defects (they die in the adapter); typed errors are those on which a caller acts.
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import type { DeviceReport } from "../domain/device-report.ts"
 import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
@@ -497,6 +498,8 @@ export class CentralDocuments extends Context.Service<
     readonly roots: (after: number) => Effect.Effect<ReadonlyArray<Signed>, CentralFailure>
     readonly revocations: Effect.Effect<Signed, CentralFailure>
     readonly certificate: Effect.Effect<Signed, CentralFailure>
+    /** Tells central where this device stands, so that its next bundle carries only what is new. */
+    readonly report: (report: DeviceReport) => Effect.Effect<void, CentralFailure>
   }
 >()("testferry/CentralDocuments") {}
 

@@ -9,6 +9,7 @@ import { inForce } from "../domain/root.ts"
 import { acceptRevocations } from "./accept-revocations.ts"
 import { acceptRoots } from "./accept-roots.ts"
 import { type BundleRefused, Standing } from "./bundle-ports.ts"
+import { makeReport } from "./make-report.ts"
 import { CentralDocuments, type CentralFailure, DeviceIdentity, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
 import { NotEnrolled, sync } from "./sync.ts"
@@ -16,9 +17,9 @@ import { NotEnrolled, sync } from "./sync.ts"
 /** A certificate that ends sooner than this is renewed: a school may be away for a term. */
 const RENEW_MILLIS = 90 * 24 * 3_600_000
 
-/** What kept a document from being taken over; what was there before still holds. */
+/** What kept a document from being taken over, or told; what was there before still holds. */
 export interface DocumentFailure {
-  readonly document: "root" | "revocations" | "certificate"
+  readonly document: "root" | "revocations" | "certificate" | "report"
   readonly why: CentralFailure | BundleRefused
 }
 
@@ -38,11 +39,27 @@ export const syncOnline = Effect.fn("syncOnline")(function* (options: PullOption
     Result.isSuccess(pulled) && pulled.success.newest !== undefined ? [pulled.success.newest] : []
   )
   const membership = yield* identity.membership
-  const documents =
-    options.dryRun || Option.isNone(membership)
-      ? []
-      : yield* learn(newestOf(told), membership.value)
-  return { synced, documents }
+  if (options.dryRun || Option.isNone(membership)) return { synced, documents: [] }
+  const before = yield* standing.versions
+  const failures = yield* learn(newestOf(told), membership.value)
+  const after = yield* standing.versions
+  const isNews = after.root !== before.root || after.revocations !== before.revocations
+  // A central that says nothing of such documents does not take reports either.
+  const tells =
+    told.length > 0 && synced.outcome !== "failed" && (synced.outcome !== "unchanged" || isNews)
+  return { synced, documents: [...failures, ...(tells ? yield* tellCentral : [])] }
+})
+
+const tellCentral = Effect.gen(function* () {
+  const documents = yield* CentralDocuments
+  const identity = yield* DeviceIdentity
+  // Asked anew: a renewed certificate may say other organisations.
+  const membership = Option.getOrThrow(yield* identity.membership)
+  const said = yield* Effect.result(documents.report(yield* makeReport(membership)))
+  const failed: ReadonlyArray<DocumentFailure> = Result.isFailure(said)
+    ? [{ document: "report", why: said.failure }]
+    : []
+  return failed
 })
 
 const newestOf = (told: ReadonlyArray<Newest>): Newest => ({

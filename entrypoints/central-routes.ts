@@ -76,7 +76,8 @@ export const layerDocuments = HttpApiBuilder.group(Api, "documents", (handlers) 
     roots: ({ query }) =>
       asCaller(() => Effect.map(Documents.rootsAfter(query.after ?? 0), (roots) => ({ roots }))),
     revocations: () => asCaller(() => Documents.newestRevocations),
-    certificate: () => asCaller(Documents.ownCertificate)
+    certificate: () => asCaller(Documents.ownCertificate),
+    report: ({ payload }) => asCaller((client) => Documents.takeReport(client, payload))
   })
 )
 

@@ -7,11 +7,14 @@ import { fromCentral } from "./refusals.ts"
 
 /** The data was fetched all the same. */
 export const refusedDocument = ({ document, why }: DocumentFailure): Refused => {
-  const what = `The newest ${DOCUMENT[document]} was not taken over; the one before still holds.`
+  const what =
+    document === "report"
+      ? "Central was not told what this device holds now; its next bundle may carry more than it need."
+      : `The newest ${DOCUMENT[document]} was not taken over; the one before still holds.`
   return why._tag === "BundleRefused" ? fromDocument(what, why) : fromCentral(what, why)
 }
 
-const DOCUMENT: Readonly<Record<DocumentFailure["document"], string>> = {
+const DOCUMENT: Readonly<Record<Exclude<DocumentFailure["document"], "report">, string>> = {
   root: "root document",
   revocations: "list of revocations",
   certificate: "certificate of this device"

@@ -32,6 +32,11 @@ export const RootsAnswer = Schema.Struct({
   roots: Schema.Array(Signed).check(Schema.isMaxLength(ROOTS_MAX))
 }).annotate({ identifier: "RootsAnswer" })
 
+/** Whether it was news: an older report that arrives late is not. */
+export const ReportAnswer = Schema.Struct({ kept: Schema.Boolean }).annotate({
+  identifier: "ReportAnswer"
+})
+
 export const PROBLEM_TYPE = "application/problem+json"
 
 /** The form of every error; other members may come with some codes. */

@@ -14,6 +14,7 @@ import {
 } from "effect/http-api"
 import { ENTITY_KEYS_MAX } from "../application/answer.ts"
 import type { Client } from "../application/ports.ts"
+import { DeviceReport } from "../domain/device-report.ts"
 import { Enrolment, Signed } from "../domain/enrolment.ts"
 import { Kind, LABEL_MAX } from "../domain/entity.ts"
 import { Buckets, FeedPage } from "../domain/feed.ts"
@@ -23,6 +24,7 @@ import {
   BucketAnswer,
   EntitiesAnswer,
   PROBLEM_TYPE,
+  ReportAnswer,
   RootsAnswer,
   TokenAnswer
 } from "./http-answers.ts"
@@ -171,6 +173,11 @@ const Documents = HttpApiGroup.make("documents")
     HttpApiEndpoint.get("certificate", "/api/v1/certificate", {
       success: Signed.annotate({ identifier: "Signed" }),
       error: [...ALWAYS, P404]
+    }),
+    HttpApiEndpoint.post("report", "/api/v1/report", {
+      payload: DeviceReport.annotate({ identifier: "DeviceReport" }),
+      success: ReportAnswer,
+      error: [...ALWAYS, P404, P413, P415]
     })
   )
   .middleware(Admitted)

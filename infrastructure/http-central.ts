@@ -18,7 +18,7 @@ import { Buckets, type Change, type Cursor, FeedPage } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { Capabilities } from "../domain/release.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
-import { BucketAnswer, EntitiesAnswer, RootsAnswer } from "./http-answers.ts"
+import { BucketAnswer, EntitiesAnswer, ReportAnswer, RootsAnswer } from "./http-answers.ts"
 import { type Line, makeExchange, type Reply, type Request } from "./http-exchange.ts"
 import { readContentRange } from "./http-range.ts"
 import {
@@ -91,7 +91,12 @@ export const layer = (options: HttpCentralOptions) =>
             Effect.mapError(settled)
           ),
         revocations: Effect.mapError(ask(Signed, get("/api/v1/revocations")), settled),
-        certificate: Effect.mapError(ask(Signed, get("/api/v1/certificate")), settled)
+        certificate: Effect.mapError(ask(Signed, get("/api/v1/certificate")), settled),
+        report: (said) =>
+          ask(ReportAnswer, post("/api/v1/report", said)).pipe(
+            Effect.asVoid,
+            Effect.mapError(settled)
+          )
       })
       return Context.make(Central, central).pipe(Context.add(CentralDocuments, documents))
     })
