@@ -21,7 +21,8 @@ export const onlineDevice = Effect.fnUntraced(function* (login: string) {
   const { baseUrl } = yield* Door
   const directory = join(yield* freshFolder(), "device")
   const line = { baseUrl, trust: { fingerprint } }
-  const ports = yield* Layer.build(device(directory, "node"))
+  // Central's ports are about: without this, adapters of both sides would be the same ones.
+  const ports = yield* Layer.build(Layer.fresh(device(directory, "node")))
   const keys = yield* Effect.orDie(openKeys(join(directory, "keys")))
   const membership = yield* enrol("Room 7", { login, password: PASSWORD }).pipe(
     Effect.provide(HttpCentral.layerDesk(line)),
