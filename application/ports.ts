@@ -496,7 +496,22 @@ export interface Checked {
   readonly entity: Entity | null
 }
 
-/** What a device holds for its organisations, and what it has fetched but not yet applied. */
+/** Something that is held here can't be read any more: its bytes changed on the disk. */
+export class HoldingDamaged extends Schema.TaggedError<HoldingDamaged>()("HoldingDamaged", {
+  organisation: Schema.String
+}) {}
+
+/** A row as it stands here: what is kept beside the body must follow from the body. */
+export interface Held {
+  readonly change: Change
+  readonly tag: string | null
+  readonly reader: string | null
+}
+
+/**
+ * What a device holds for its organisations, and what it has fetched but not yet applied. Entities
+ * that were condemned are here and counted, but differ from everything offered and are not read.
+ */
 export class Holdings extends Context.Service<
   Holdings,
   {
@@ -553,11 +568,11 @@ export class Holdings extends Context.Service<
     readonly entities: (
       organisation: OrganisationId,
       kinds: ReadonlyArray<Kind>
-    ) => Stream.Stream<Entity>
+    ) => Stream.Stream<Entity, HoldingDamaged>
     readonly byIds: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
-    ) => Effect.Effect<ReadonlyArray<Entity>>
+    ) => Effect.Effect<ReadonlyArray<Entity>, HoldingDamaged>
     readonly idsOf: (
       organisation: OrganisationId,
       kind: Kind
@@ -569,14 +584,30 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       bucket: number
     ) => Effect.Effect<Manifest>
+    /** Fails with HoldingDamaged also when this person was condemned. */
     readonly personByTag: (
       organisation: OrganisationId,
       tag: Digest
-    ) => Effect.Effect<Option.Option<Person>>
+    ) => Effect.Effect<Option.Option<Person>, HoldingDamaged>
     readonly wrapsFor: (
       organisation: OrganisationId,
       reader: EntityId
-    ) => Effect.Effect<ReadonlyArray<KeyWrap>>
+    ) => Effect.Effect<ReadonlyArray<KeyWrap>, HoldingDamaged>
+    /** Every row that is not condemned, held or kept back, for a look at its bytes. */
+    readonly rows: (organisation: OrganisationId) => Stream.Stream<Held>
+    /**
+     * Gives these rows a digest that nothing has: they are not read again, only written anew. A row
+     * whose very key makes no sense any more is removed.
+     */
+    readonly condemn: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<void>
+    /** Whether some entity is condemned and was not written anew yet. */
+    readonly condemned: (organisation: OrganisationId) => Effect.Effect<boolean>
+    /** When all bytes were last looked at, in milliseconds since 1970; 0 for never. */
+    readonly recheckedAt: (organisation: OrganisationId) => Effect.Effect<number>
+    readonly rechecked: (organisation: OrganisationId, at: number) => Effect.Effect<void>
   }
 >()("testferry/Holdings") {}
 
