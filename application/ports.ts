@@ -158,6 +158,8 @@ export class Catalogue extends Context.Service<
     /** Creates or replaces records, with their links; each gets the next revision. */
     readonly put: (records: ReadonlyArray<CatalogueRecord>) => Effect.Effect<void>
     readonly remove: (ids: ReadonlyArray<EntityId>) => Effect.Effect<void>
+    /** The content version that a delivery of this id had when it was removed last; 0 if none was. */
+    readonly retiredVersion: (id: EntityId) => Effect.Effect<number>
     /** The records that name any of these ids in their own links. */
     readonly naming: (
       ids: ReadonlyArray<EntityId>
@@ -190,6 +192,7 @@ export class SealedStore extends Context.Service<
     readonly put: (
       boxes: ReadonlyArray<{ readonly key: string; readonly stamp: string; readonly box: string }>
     ) => Effect.Effect<void>
+    readonly forget: (keys: ReadonlyArray<string>) => Effect.Effect<void>
   }
 >()("testferry/SealedStore") {}
 
@@ -240,6 +243,9 @@ export class ImportWork extends Context.Service<
       done: ReadonlyArray<Paid & { readonly login: string }>
     ) => Effect.Effect<void>
     readonly forget: (file: Digest) => Effect.Effect<void>
+    readonly forgetLogins: (logins: ReadonlyArray<string>) => Effect.Effect<void>
+    /** Forgets what was kept before `from` or, by a clock that was wrong, after `to`. */
+    readonly forgetOutside: (from: number, to: number) => Effect.Effect<void>
   }
 >()("testferry/ImportWork") {}
 
@@ -264,6 +270,8 @@ export class Feeds extends Context.Service<
     readonly lock: (organisation: OrganisationId) => Effect.Effect<void>
     /** What is offered now, by key: the stamp it was made from. */
     readonly stamps: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<string, string>>
+    /** Which of these keys some organisation is offered. */
+    readonly offeredAnywhere: (keys: ReadonlyArray<EntityKey>) => Effect.Effect<ReadonlySet<string>>
     /** Appends offers that differ from what is offered; returns how many did. */
     readonly append: (
       organisation: OrganisationId,

@@ -50,7 +50,9 @@ export const publish = Effect.fn("publish")(function* (publication: Publication)
   const before = known?.kind === "delivery" ? known : undefined
   const same = before?.content.plainSha256 === measured.sha256
   const label = publication.label ?? before?.label ?? inspected.title
-  const version = (before?.content.version ?? 0) + (same ? 0 : 1)
+  // An id that was removed goes on counting: devices and sessions tell contents apart by version.
+  const last = before?.content.version ?? (yield* catalogue.retiredVersion(id))
+  const version = last + (same ? 0 : 1)
   const said = {
     id,
     label,
