@@ -150,6 +150,6 @@ const keep = Effect.fnUntraced(function* (record: DeliveryRecord, created: boole
   )
 })
 
-/** Reads a delivery id as people write it: with or without its prefix. */
+/** The id of a delivery by its name (`DeliveryName`), which may lack the prefix. */
 export const deliveryId = (text: string): EntityId =>
   EntityId.make(text.startsWith("dlv_") ? text : `dlv_${text}`)

@@ -8,10 +8,11 @@ import { DeviceIdentity, Executions, History, Holdings } from "../application/po
 import { recheckingAlways } from "../application/recheck.ts"
 import { Refused } from "../application/refused.ts"
 import { countsOf, type PullFailure, type Synced, sync } from "../application/sync.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
-import { DeviceId, OrganisationId } from "../domain/id.ts"
-import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
+import { DeviceId, OrganisationId, Text } from "../domain/id.ts"
+import { defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import {
   fromCentral,
   fromNoSpace,
@@ -119,7 +120,7 @@ export const enrolCommand = <R>(reach: Reach<R>) =>
     name: "device enrol",
     side: "device",
     args: Schema.Struct({
-      name: Schema.String,
+      name: Text(CLIENT_NAME_MAX),
       login: Schema.NullOr(Schema.String),
       password: Schema.NullOr(Schema.Redacted(Schema.String)),
       key: Schema.NullOr(Schema.String),
@@ -269,7 +270,7 @@ export const statusCommand = defineCommand({
 export const deviceHistory = defineCommand({
   name: "device history",
   side: "device",
-  args: Schema.Struct({ limit: Schema.Int }),
+  args: Schema.Struct({ limit: Positive }),
   report: Schema.Struct({ entries: Schema.Array(HistoryEntry), now: Schema.Int }),
   run: Effect.fn("deviceHistory")(function* ({ limit }) {
     const history = yield* History
