@@ -148,10 +148,8 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
 
 const recordsByIds = Effect.fnUntraced(function* (texts: ReadonlyArray<string>, prefix: string) {
   const catalogue = yield* Catalogue
-  const ids = texts.map((text) =>
-    EntityId.make(text.startsWith(prefix) ? text : `${prefix}${text}`)
-  )
-  return yield* catalogue.byIds(ids)
+  const ids = texts.map((text) => (text.startsWith(prefix) ? text : `${prefix}${text}`))
+  return yield* catalogue.byIds(ids.filter(Schema.is(EntityId)))
 })
 
 /** Ids by label, by whole id, and by id without its prefix. */

@@ -48,6 +48,9 @@ export interface PeopleJob<E> extends ImportJob<UserRow, E> {
   readonly width: number
 }
 
+/** How long the work of an import that broke off is kept for the same file. */
+const WORK_MILLIS = 30 * 24 * 3_600_000
+
 type Row = Extract<RosterItem<UserRow>, { readonly _tag: "Row" }>
 
 export const importPeople = Effect.fn("importPeople")(function* <E>(job: PeopleJob<E>) {
@@ -205,6 +208,7 @@ const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: nu
       const offered = yield* refresh(concerned)
       yield* rememberImport(job.kind, job.name, summary, began)
       yield* work.forget(job.file)
+      yield* work.forgetOutside(began - WORK_MILLIS, began + WORK_MILLIS)
       return { report: summary, applied: true, offered } satisfies Imported
     })
   )

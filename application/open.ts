@@ -17,11 +17,13 @@ import {
   Contents,
   DeviceIdentity,
   Hashing,
+  HoldingDamaged,
   Holdings,
   LoginTries,
   Opener,
   Passwords
 } from "./ports.ts"
+import { rechecking } from "./recheck.ts"
 import { NotEnrolled } from "./sync.ts"
 
 export interface OpenDelivery {
@@ -49,16 +51,18 @@ export interface Opened {
 
 /**
  * Answers one entry per organisation of the login. Fails with WrongPassword or TooManyTries; with
- * Unopenable when the password was right, but what it opens is damaged.
+ * Unopenable when the password was right, but what it opens is damaged; with HoldingDamaged when the
+ * person, or a delivery of theirs, can't be read here any more.
  */
 export const open = Effect.fn("open")(function* (login: string, password: string) {
   const identity = yield* DeviceIdentity
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  const people = yield* findPeople(membership.value.organisations, login)
+  const { organisations } = membership.value
+  const people = yield* rechecking(organisations)(findPeople(organisations, login))
   const unlocked = yield* admitted(login, password, people)
   return yield* Effect.forEach(unlocked, ({ organisation, person, key }) =>
-    openFor(organisation, person, key)
+    rechecking([organisation])(openFor(organisation, person, key))
   )
 })
 
@@ -74,12 +78,20 @@ const findPeople = Effect.fnUntraced(function* (
   const holdings = yield* Holdings
   const opener = yield* Opener
   const found: Array<Found> = []
+  let unreadable: OrganisationId | undefined
   for (const organisation of organisations) {
-    const [own] = yield* holdings.byIds(organisation, [organisationNode(organisation)])
-    if (own?.kind !== "organisation") continue
+    const node = organisationNode(organisation)
+    const [own] = yield* holdings.byIds(organisation, [node])
+    if (own?.kind !== "organisation") {
+      if ((yield* holdings.present(organisation, [node])).size > 0) unreadable = organisation
+      continue
+    }
     const tag = opener.loginTag(own.loginKey, login)
     const person = yield* holdings.personByTag(organisation, tag)
     if (Option.isSome(person)) found.push({ organisation, person: person.value })
+  }
+  if (found.length === 0 && unreadable !== undefined) {
+    return yield* new HoldingDamaged({ organisation: unreadable })
   }
   return found
 })
@@ -171,7 +183,7 @@ const sittings = Effect.fnUntraced(function* (
     mine,
     Effect.fnUntraced(function* (eligibility) {
       const [delivery] = yield* holdings.byIds(organisation, [eligibility.delivery])
-      if (delivery?.kind !== "delivery") return yield* Effect.die(new Error("a delivery dangles"))
+      if (delivery?.kind !== "delivery") return yield* new HoldingDamaged({ organisation })
       const content = yield* proofOf(delivery, keys)
       return {
         delivery,
