@@ -3,7 +3,6 @@
  * work on: every wrap that is made, and failures and stops at a chosen moment.
  */
 import fs from "node:fs"
-import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect, Schema } from "effect"
 import { Catalogue, History, Secrets } from "../../application/ports.ts"
@@ -11,13 +10,13 @@ import { PersonRecord, personName } from "../../domain/record.ts"
 import type { UserType } from "../../domain/roster.ts"
 import * as Commands from "../../entrypoints/central-commands.ts"
 import { freshPostgres } from "./database.ts"
-import { openCentral, scratch } from "./site.ts"
+import { fastFolder, openCentral, scratch } from "./site.ts"
 
 export const DATABASES = ["embedded", "PostgreSQL"] as const
 
 /** An empty central on either database, beside a folder for its operator's files. */
 export const emptyCentral = Effect.fnUntraced(function* (database: (typeof DATABASES)[number]) {
-  const root = yield* scratch(tmpdir())
+  const root = yield* scratch(fastFolder())
   const url = database === "embedded" ? database : yield* freshPostgres()
   const central = yield* openCentral(path.join(root, "central"), undefined, url)
   const files = path.join(root, "files")
