@@ -6,7 +6,8 @@
  * Passwords are wrapped at the least cost that an operator may choose. The wraps of all rows would
  * take an hour, so they are measured on the first `--wraps` of them (2,000 unless told) and
  * extrapolated in words; the other people are put into the catalogue beforehand by this script, all
- * with a wrap of one password, and the imports that update them leave passwords out.
+ * with a wrap of one password, and the imports that update them leave passwords out. With
+ * `--offers` all of them then get a seat in one organisation, and are updated in its feed.
  */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
@@ -163,9 +164,9 @@ const measure = async (directory: string, { offers, postgres, rows, wraps }: Siz
     ...(postgres === undefined ? {} : { database: postgres })
   }
   await Effect.runPromise(write(data, settings))
-  const { cores, node } = machine()
+  const { cores, loadAtStart, node } = machine()
   const database = postgres === undefined ? "embedded database" : "PostgreSQL"
-  console.log(`${rows} rows, ${database}, ${cores} cores, Node ${node}`)
+  console.log(`${rows} rows, ${database}, ${cores} cores, Node ${node}, load ${loadAtStart[0]}`)
   const idle = (await run(data, ["central", "list", "organisation"])).peakRss
   console.log(`idle process: ${(idle / MIB).toFixed(0)} MiB`)
   const say = (what: string, count: number, { peakRss, seconds, stdout }: Ran) =>
