@@ -74,7 +74,7 @@ export const importEligibilities = Effect.fn("importEligibilities")(function* <E
 interface Named {
   readonly centers: (text: string) => ReadonlyArray<EntityId>
   readonly deliveries: (text: string) => ReadonlyArray<EntityId>
-  readonly takers: ReadonlyMap<string, PersonRecord>
+  readonly takers: ReadonlyMap<string, Pick<PersonRecord, "id" | "kind">>
 }
 
 const judgePiece = Effect.fnUntraced(function* (
@@ -109,7 +109,8 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
   const catalogue = yield* Catalogue
   const centerTexts = [...new Set(rows.map((row) => row.testCenter))]
   const deliveryTexts = [...new Set(rows.map((row) => row.delivery))]
-  const logins = new Set(rows.flatMap((row) => row.testTakers.map(personName)))
+  const logins = new Set<string>()
+  for (const row of rows) for (const login of row.testTakers) logins.add(personName(login))
   const byOrganisation = yield* catalogue.centersOf(centerTexts.filter(Schema.is(OrganisationId)))
   const centers = groupByText(
     yield* catalogue.byLabels("test-center", centerTexts),
@@ -119,10 +120,7 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
     yield* catalogue.byLabels("delivery", deliveryTexts),
     yield* recordsByIds(deliveryTexts, "dlv_")
   )
-  const takers = new Map<string, PersonRecord>()
-  for (const [name, record] of yield* catalogue.byNames([...logins])) {
-    if ("wrap" in record) takers.set(name, record)
-  }
+  const takers = yield* takersCalled([...logins])
   return {
     centers: (text) => {
       const own = Schema.is(OrganisationId)(text) ? (byOrganisation.get(text) ?? []) : []
@@ -131,6 +129,20 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
     deliveries: (text) => deliveries.get(text) ?? [],
     takers
   } satisfies Named
+})
+
+/** People looked up at a time: a thousand rows may name millions, and their records are large. */
+const LOGINS = 1_000
+
+const takersCalled = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+  const catalogue = yield* Catalogue
+  const takers = new Map<string, Pick<PersonRecord, "id" | "kind">>()
+  for (let at = 0; at < names.length; at += LOGINS) {
+    for (const [name, record] of yield* catalogue.byNames(names.slice(at, at + LOGINS))) {
+      if ("wrap" in record) takers.set(name, { id: record.id, kind: record.kind })
+    }
+  }
+  return takers
 })
 
 const recordsByIds = Effect.fnUntraced(function* (texts: ReadonlyArray<string>, prefix: string) {
