@@ -15,13 +15,15 @@ import { emptyReport, type RowOutcome, reportWith } from "../domain/import-repor
 import { PersonRecord, personName } from "../domain/record.ts"
 import type { RosterItem, UserRow } from "../domain/roster.ts"
 import {
+  applicable,
   ensureOrganisations,
   type Imported,
   type ImportJob,
+  inOneTransaction,
   problem,
   rememberImport
 } from "./import.ts"
-import { Atomic, Catalogue, ImportWork, type Paid, Passwords, Secrets } from "./ports.ts"
+import { Catalogue, ImportWork, type Paid, Passwords, Secrets } from "./ports.ts"
 import { report } from "./progress.ts"
 import { refresh } from "./refresh.ts"
 
@@ -185,9 +187,8 @@ const newWrap = Effect.fnUntraced(function* (person: PersonRecord | undefined, p
 
 /** Writes everything in one transaction, feeds included. */
 const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: number) {
-  const atomic = yield* Atomic
   const work = yield* ImportWork
-  return yield* atomic.run(
+  return yield* inOneTransaction(
     Effect.gen(function* () {
       let summary = emptyReport
       const concerned = new Set<OrganisationId>()
@@ -205,6 +206,8 @@ const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: nu
           })
         })
       )
+      // Rows can go bad while others are wrapped: a login becomes somebody else's.
+      yield* applicable(job, summary)
       const offered = yield* refresh(concerned)
       yield* rememberImport(job.kind, job.name, summary, began)
       yield* work.forget(job.file)

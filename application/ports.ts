@@ -112,8 +112,8 @@ export class Passwords extends Context.Service<
       wrap: PasswordWrap,
       password: string
     ) => Effect.Effect<string, WrongPassword>
-    /** Costs the same as `unwrap` and fails, for a login that nobody has. */
-    readonly decoy: (password: string) => Effect.Effect<never, WrongPassword>
+    /** Costs the same as to `unwrap` a wrap like the given, or a new one; for a login of nobody. */
+    readonly decoy: (password: string, like?: PasswordWrap) => Effect.Effect<never, WrongPassword>
   }
 >()("testferry/Passwords") {}
 
