@@ -258,6 +258,22 @@ const make = Effect.gen(function* () {
 
     readers: (organisation, ids) => idsAmong("reader", organisation, ids),
 
+    mentioning: Effect.fn("Holdings.mentioning")(function* (organisation, kinds, ids) {
+      const found = new Set<EntityId>()
+      yield* inChunks(ids, (chunk) =>
+        Effect.map(
+          sql<{ id: EntityId }>`
+            SELECT id FROM holdings
+            WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)} AND EXISTS (
+              SELECT 1 FROM json_tree(body) WHERE type = 'text' AND ${sql.in("atom", chunk)})`,
+          (rows) => {
+            for (const { id } of rows) found.add(id)
+          }
+        )
+      )
+      return [...found]
+    }, Effect.orDie),
+
     entities: (organisation, kinds) =>
       sql`
         SELECT body FROM holdings
