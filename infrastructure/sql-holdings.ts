@@ -258,21 +258,17 @@ const make = Effect.gen(function* () {
 
     readers: (organisation, ids) => idsAmong("reader", organisation, ids),
 
-    mentioning: Effect.fn("Holdings.mentioning")(function* (organisation, kinds, ids) {
-      const found = new Set<EntityId>()
-      yield* inChunks(ids, (chunk) =>
-        Effect.map(
-          sql<{ id: EntityId }>`
-            SELECT id FROM holdings
-            WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)} AND EXISTS (
-              SELECT 1 FROM json_tree(body) WHERE type = 'text' AND ${sql.in("atom", chunk)})`,
-          (rows) => {
-            for (const { id } of rows) found.add(id)
-          }
-        )
+    mentioning: (organisation, kinds, ids) => {
+      const texts = new Set(ids.map((id) => JSON.stringify(id)))
+      return sql<{ id: EntityId; body: string }>`
+        SELECT id, body FROM holdings
+        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}`.stream.pipe(
+        Stream.filter(({ body }) => body.match(TEXTS)?.some((text) => texts.has(text)) ?? false),
+        Stream.map(({ id }) => id),
+        Stream.runCollect,
+        Effect.orDie
       )
-      return [...found]
-    }, Effect.orDie),
+    },
 
     entities: (organisation, kinds) =>
       sql`
@@ -335,6 +331,9 @@ const make = Effect.gen(function* () {
 })
 
 const idOf = (key: string): EntityId => keyFromText(key).id
+
+/** The texts in a body. Reading them so takes a tenth of the time of decoding or SQLite's json_tree. */
+const TEXTS = /"(?:[^"\\]|\\.)*"/gu
 
 const STAGED_COLUMNS = {
   organisation: "text",
