@@ -572,6 +572,12 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlySet<EntityId>>
+    /** Entities of these kinds, held or kept back, that have one of these ids among their texts. */
+    readonly mentioning: (
+      organisation: OrganisationId,
+      kinds: ReadonlyArray<Kind>,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlyArray<EntityId>>
     /** Entities of some kinds that are here, held or kept back. */
     readonly entities: (
       organisation: OrganisationId,
@@ -633,7 +639,7 @@ export class SyncRunning extends Schema.TaggedError<SyncRunning>()("SyncRunning"
   since: Schema.Int
 }) {}
 
-/** One synchronisation at a time: a row with a heartbeat, so that a crashed one's lease expires. */
+/** One synchronisation at a time. A crashed one's lease goes with its process. */
 export class Lease extends Context.Service<
   Lease,
   {

@@ -36,13 +36,6 @@ export const commonTables = Effect.gen(function* () {
       failures ${integer} NOT NULL,
       not_before_ms ${integer} NOT NULL
     ) ${table}`
-  yield* sql`
-    CREATE TABLE leases (
-      name TEXT PRIMARY KEY,
-      holder TEXT NOT NULL,
-      since_ms ${integer} NOT NULL,
-      until_ms ${integer} NOT NULL
-    ) ${table}`
 })
 
 const catalogue = Effect.gen(function* () {

@@ -265,6 +265,18 @@ const make = Effect.gen(function* () {
 
     readers: (organisation, ids) => idsAmong("reader", organisation, ids),
 
+    mentioning: (organisation, kinds, ids) => {
+      const texts = new Set(ids.map((id) => JSON.stringify(id)))
+      return sql<{ id: EntityId; body: string }>`
+        SELECT id, body FROM holdings
+        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}`.stream.pipe(
+        Stream.filter(({ body }) => body.match(TEXTS)?.some((text) => texts.has(text)) ?? false),
+        Stream.map(({ id }) => id),
+        Stream.runCollect,
+        Effect.orDie
+      )
+    },
+
     entities: (organisation, kinds) =>
       sql`
         SELECT body FROM holdings
@@ -333,6 +345,9 @@ const make = Effect.gen(function* () {
 })
 
 const idOf = (key: string): EntityId => keyFromText(key).id
+
+/** The texts in a body. Reading them so takes a tenth of the time of decoding or SQLite's json_tree. */
+const TEXTS = /"(?:[^"\\]|\\.)*"/gu
 
 const STAGED_COLUMNS = {
   organisation: "text",

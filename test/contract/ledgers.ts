@@ -1,7 +1,6 @@
 /** Says what every adapter of the small books keeps: of both sides, of central, of a device. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Fiber, type Layer, Option } from "effect"
-import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import {
   type Account,
@@ -39,10 +38,7 @@ export const centralSuite = <E>(
     accounts(claims(layer))
   })
 
-export const deviceSuite = <E>(
-  name: string,
-  layer: Layer.Layer<Both | Executions | Lease | SqlClient.SqlClient, E>
-) =>
+export const deviceSuite = <E>(name: string, layer: Layer.Layer<Both | Executions | Lease, E>) =>
   describe(`a device's books, ${name}`, () => {
     history(claims(layer))
     tries(claims(layer))
@@ -271,7 +267,7 @@ const executions = (claim: Claim<Executions>) =>
     })
   )
 
-const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
+const lease = (claim: Claim<Lease>) => {
   /** Holds the lease until told to let go; answers once it is held. */
   const holder = Effect.fnUntraced(function* () {
     const lease = yield* Lease
@@ -311,7 +307,7 @@ const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
   )
 
   claim(
-    "stay with one who takes longer than a lease lives",
+    "stay with one who takes long",
     Effect.gen(function* () {
       const lease = yield* Lease
       const first = yield* holder()
@@ -321,23 +317,6 @@ const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
       }
       yield* first.letGo
       yield* lease.hold(Effect.void)
-    })
-  )
-
-  claim(
-    "pass from a holder that crashed to the next when it has expired, and only then",
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`
-        INSERT INTO leases (name, holder, since_ms, until_ms) VALUES ('sync', 'crashed', 7, 60000)`
-      yield* TestClock.adjust("59999 millis")
-      assert.deepInclude(yield* refused, { _tag: "SyncRunning", since: 7 })
-      yield* TestClock.adjust("1 millis")
-      const next = yield* holder()
-      assert.deepInclude(yield* refused, { _tag: "SyncRunning", since: 60_000 })
-      yield* sql`UPDATE leases SET holder = 'who came next'`
-      yield* next.letGo
-      assert.strictEqual((yield* refused)._tag, "SyncRunning")
     })
   )
 
