@@ -150,6 +150,9 @@ export const layerLease = Layer.effect(
   Lease,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    // One process at a time has a device's database open: what lies here is of one that was killed,
+    // and nobody should wait for it.
+    yield* Effect.orDie(sql`DELETE FROM leases`)
     const take = Effect.fnUntraced(
       function* (holder: string) {
         const now = yield* Clock.currentTimeMillis
