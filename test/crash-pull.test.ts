@@ -5,11 +5,9 @@
  *
  * `EVERY_SYNC_POINT=1 vitest run test/crash-pull.test.ts` kills at every point instead of a spread.
  */
-import { createHash } from "node:crypto"
 import fs from "node:fs"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -17,6 +15,7 @@ import { syncCommand } from "../entrypoints/device-commands.ts"
 import { readDevice } from "../entrypoints/settings.ts"
 import { layerDevice, reachByHttps } from "../entrypoints/wiring.ts"
 import { freshFolder } from "./support/database.ts"
+import { assertContents, filesIn, stateOf } from "./support/device-files.ts"
 import { run, school, serve } from "./support/testferry.ts"
 
 /** Processes of a busy machine take their time. */
@@ -35,49 +34,6 @@ const syncHere = Effect.fnUntraced(function* (device: string) {
     .run({ kinds: null, dryRun: false, confirmRemovals: false })
     .pipe(Effect.provide(layerDevice(device, yield* readDevice(device)), { local: true }))
 })
-
-/** What a device holds, and how far aside it has fetched. */
-const stateOf = (device: string) => {
-  // A copy, so that the journal stays for the engine itself.
-  const copy = join(device, "looked-at.db")
-  for (const suffix of ["", "-wal"]) {
-    const file = join(device, `device.db${suffix}`)
-    if (fs.existsSync(file)) fs.copyFileSync(file, copy + suffix)
-  }
-  const database = new DatabaseSync(copy)
-  try {
-    const all = (text: string) => JSON.stringify(database.prepare(text).all())
-    assert.strictEqual(all("PRAGMA integrity_check"), '[{"integrity_check":"ok"}]')
-    assert.strictEqual(all("PRAGMA foreign_key_check"), "[]")
-    return {
-      held: all("SELECT organisation, id, digest, held, body FROM holdings ORDER BY 1, 2"),
-      cursor: all("SELECT organisation, epoch, version FROM cursors WHERE version > 0"),
-      staged: all("SELECT count(*) AS n FROM staged")
-    }
-  } finally {
-    database.close()
-    for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(copy + suffix, { force: true })
-  }
-}
-
-const filesIn = (folder: string) =>
-  fs
-    .readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => fs.statSync(join(folder, name)).isFile())
-    // Tried once per process: the next process takes the scratch file of a killed one away.
-    .filter((name) => !name.startsWith("device.db.self-test"))
-    .sort()
-
-/** A content is there whole or not at all; what is not whole lies aside. */
-const soundContents = (device: string) => {
-  const blobs = join(device, "blobs")
-  for (const name of filesIn(blobs).filter((file) => !file.startsWith("partial"))) {
-    const digest = createHash("sha256")
-      .update(fs.readFileSync(join(blobs, name)))
-      .digest("hex")
-    assert.strictEqual(name, join(digest.slice(0, 2), digest))
-  }
-}
 
 describe("a device's synchronisation", () => {
   it.live(
@@ -101,7 +57,7 @@ describe("a device's synchronisation", () => {
         assert.isAbove(points, POINTS_TRIED)
         const after = stateOf(whole)
         assert.strictEqual(after.staged, '[{"n":0}]')
-        soundContents(whole)
+        assertContents(whole)
 
         const killedAt = Effect.fnUntraced(function* (n: number) {
           const device = copyTo(String(n))
@@ -110,12 +66,12 @@ describe("a device's synchronisation", () => {
           const isBefore = state.held === before.held && state.cursor === before.cursor
           const isAfter = state.held === after.held && state.cursor === after.cursor
           assert.isTrue(isBefore || isAfter, `killed at ${n}`)
-          soundContents(device)
+          assertContents(device)
           const next = yield* syncHere(device)
           assert.include(["done", "unchanged"], next.outcome, `killed at ${n}`)
           assert.deepStrictEqual(stateOf(device), after, `killed at ${n}`)
           assert.deepStrictEqual(filesIn(device), filesIn(whole), `killed at ${n}`)
-          soundContents(device)
+          assertContents(device)
           return killed.status
         })
         const tried = process.env.EVERY_SYNC_POINT
