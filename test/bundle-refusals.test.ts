@@ -11,7 +11,14 @@ import type { BundleCode } from "../domain/bundle-refusal.ts"
 import type { Json } from "../domain/canonical.ts"
 import { DeviceId, Digest } from "../domain/id.ts"
 import { CUT, cutFor, GIVEN, give, history, idOf, roundTrip, sendHome } from "./support/courier.ts"
-import { everything, withFields, withIndex, withLines, withManifest } from "./support/forge.ts"
+import {
+  everything,
+  withFields,
+  withIndex,
+  withLines,
+  withManifest,
+  withSealed
+} from "./support/forge.ts"
 import { type MemoryStick, newStick, withStick } from "./support/stick.ts"
 import * as Town from "./support/town.ts"
 
@@ -222,7 +229,8 @@ const FORGED: ReadonlyArray<
     "its last change missing",
     (e) => e.pipe(withIndex((i) => firstFeed(i, { head: 1_000 }))),
     "E_RECORD_SCHEMA"
-  ]
+  ],
+  ["a sealed file that was altered", (e) => e.pipe(withSealed(3_000)), "E_AGE_AUTH"]
 ]
 
 describe("a device refuses a bundle", () => {

@@ -6,7 +6,7 @@ import fs from "node:fs"
 import path from "node:path"
 import { Effect, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { BundleKeys, Outgoing } from "../../application/bundle-ports.ts"
+import { BundleKeys, Outgoing, type StagedFile } from "../../application/bundle-ports.ts"
 import type { Lines } from "../../domain/bundle-index.ts"
 import { canonical, type Json } from "../../domain/canonical.ts"
 import type { Purpose } from "../../domain/enrolment.ts"
@@ -48,6 +48,33 @@ export const withLines =
         }
       })
     )
+
+/** Flips a bit of what is sealed, before it is measured: the manifest will say that it is right. */
+export const withSealed =
+  (at: number) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Outgoing, (outgoing) =>
+      Effect.provideService(effect, Outgoing, {
+        ...outgoing,
+        lines: (recipient, lines) =>
+          Effect.map(outgoing.lines(recipient, lines), (sealed) => ({
+            ...sealed,
+            staged: flipped(sealed.staged, at)
+          }))
+      })
+    )
+
+const flipped = (staged: StagedFile, at: number): StagedFile => ({
+  size: staged.size,
+  read: (offset, length) =>
+    Stream.unwrap(
+      Effect.map(Stream.runCollect(staged.read(0, staged.size)), (pieces) => {
+        const bytes = new Uint8Array(Buffer.concat(pieces))
+        bytes[at] = (bytes[at] ?? 0) ^ 1
+        return Stream.make(bytes.subarray(offset, offset + length))
+      })
+    )
+})
 
 /** Changes the text of a manifest before it is signed, or what it is signed for. */
 export const withManifest =
