@@ -1,10 +1,9 @@
 /** Tells what fits into a volume, and writes the list of checksums that lies in it (format §2.2). */
+
+import { MANIFEST_BYTES_MAX } from "./bundle-manifest.ts"
+import type { BundleCode } from "./bundle-refusal.ts"
 import type { Digest } from "./id.ts"
 import { parseEntryName } from "./volume-name.ts"
-import type { ZipVolumeCode } from "./volume-refusal.ts"
-
-/** Bytes of one volume: below 2^31 for every 32-bit tool, far below the limit of FAT32. */
-export const VOLUME_BYTES_MAX = 2_000_000_000
 
 /** Entries of one volume. With the longest names their directory takes a quarter of a MiB. */
 export const VOLUME_ENTRIES_MAX = 4_096
@@ -15,11 +14,10 @@ export const VOLUME_DIRECTORY_BYTES_MAX = 1_048_576
 /** Bytes of one entry that is read into memory whole, and what it is when it is longer. */
 export interface EntryLimit {
   readonly bytes: number
-  readonly code: ZipVolumeCode
+  readonly code: BundleCode
 }
 
-/** A hundred times the manifest of a bundle of 20 GB (format §2.3). */
-const MANIFEST: EntryLimit = { bytes: 16 * 1_048_576, code: "E_MANIFEST_LIMIT" }
+const MANIFEST: EntryLimit = { bytes: MANIFEST_BYTES_MAX, code: "E_MANIFEST_LIMIT" }
 /** Ten times a signature of ours (format §2.4). */
 const SIGNATURE: EntryLimit = { bytes: 4_096, code: "E_SIG_FORMAT" }
 /** README.txt, the checksums of 4,096 entries, a root document with every key it could list. */
