@@ -8,6 +8,15 @@ import { parseEntryName } from "./volume-name.ts"
 /** Entries of one volume. With the longest names their directory takes a quarter of a MiB. */
 export const VOLUME_ENTRIES_MAX = 4_096
 
+/** Root documents in one volume: a new one is made when a key is lost, or after years. */
+export const ROOTS_MAX = 64
+
+/** Signatures of one document: as many as names have room for. */
+export const SIGNATURES_MAX = 9
+
+/** Bytes of README.txt: a page in each of a few languages. */
+export const README_BYTES_MAX = 8_192
+
 /** Bytes of the directory of one volume: it is read into memory. */
 export const VOLUME_DIRECTORY_BYTES_MAX = 1_048_576
 
@@ -50,10 +59,17 @@ const END_BYTES = 22
 
 /** Bytes of the volume with these entries, exactly as it will be written. */
 export const volumeBytes = (entries: ReadonlyArray<SizedEntry>): number =>
-  entries.reduce(
-    (sum, { name, size }) => sum + ENTRY_OVERHEAD_BYTES + 2 * name.length + size,
-    END_BYTES
-  )
+  entries.reduce((sum, entry) => sum + entryBytes(entry), END_BYTES)
+
+/** What one entry adds to a volume, in bytes. */
+const entryBytes = ({ name, size }: SizedEntry): number =>
+  ENTRY_OVERHEAD_BYTES + 2 * name.length + size
+
+/** What one entry adds to a volume, with its line in SHA256SUMS. In bytes. */
+export const listedBytes = (entry: SizedEntry): number =>
+  entryBytes(entry) + DIGEST_CHARACTERS + "  \n".length + entry.name.length
+
+const DIGEST_CHARACTERS = 64
 
 /** The text of SHA256SUMS for the other entries of a volume, as `sha256sum -c` reads it. */
 export const checksums = (

@@ -12,6 +12,7 @@ import {
 } from "../application/bundle-ports.ts"
 import type { BundleCode } from "../domain/bundle-refusal.ts"
 import type { Signed } from "../domain/enrolment.ts"
+import { ROOTS_MAX, SIGNATURES_MAX } from "../domain/volume-contents.ts"
 import { parseEntryName, parseVolumeName, printEntryName } from "../domain/volume-name.ts"
 import type { MediaError, ZipVolumeRefused } from "../domain/volume-refusal.ts"
 import {
@@ -28,8 +29,6 @@ import { type OpenedVolume, openVolume } from "./zip-volume-reader.ts"
 
 /** Two whole bundles of 99 volumes: more than a stick should ever carry in one stream. */
 export const VOLUME_FILES_MAX = 200
-/** Root documents that one bundle brings: a new one is made when a key is lost, or after years. */
-export const ROOTS_MAX = 64
 /** Times that a volume is opened before it counts as unreadable: a worn stick often gives in. */
 const OPEN_TRIES = 3
 
@@ -189,7 +188,7 @@ const readRoots = Effect.fnUntraced(function* (volume: OpenedVolume) {
 })
 
 /** The numbers of signatures that names have room for. */
-const NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+const NUMBERS = Array.from({ length: SIGNATURES_MAX }, (_, at) => at + 1)
 
 const readPresent = Effect.fnUntraced(function* (
   volume: OpenedVolume,

@@ -1,7 +1,7 @@
 /** Archives that are no volumes of ours, each in one way, and what they must be refused with. */
 import { crc32 } from "node:zlib"
-import { VOLUME_DIRECTORY_BYTES_MAX } from "../../domain/volume-contents.ts"
 import type { BundleCode } from "../../domain/bundle-refusal.ts"
+import { VOLUME_DIRECTORY_BYTES_MAX } from "../../domain/volume-contents.ts"
 import { zip64Bomb } from "./hostile-zips.ts"
 import { descriptor, type RawEnd, type RawEntry, rawZip } from "./raw-zip.ts"
 
