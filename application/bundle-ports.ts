@@ -1,6 +1,6 @@
 /**
  * The edge of the hexagon where bundles cross it: media, the space aside where they are put together,
- * signatures, and what both sides remember of their streams (format §2 to §8).
+ * signatures, and what both sides remember of their streams (format §2).
  *
  * As in ports.ts: storage failures are defects, typed errors are those on which a caller acts.
  */
@@ -62,7 +62,7 @@ export class MediaFailed extends Schema.TaggedError<MediaFailed>()("MediaFailed"
   detail: Schema.String
 }) {}
 
-/** The volumes of a bundle that are here, with every rule of their form checked (format §2). */
+/** The volumes of a bundle that are here, with every rule of their form checked (format §2.2). */
 export interface OpenBundle {
   /** The same bytes in every volume; nothing is verified yet. */
   readonly manifest: Signed
@@ -106,7 +106,7 @@ export interface WrittenBundle {
   readonly readBack: "medium" | "cache"
 }
 
-/** Writes bundles onto media: whole and verified, or not at all (format §9). */
+/** Writes bundles onto media: whole and verified, or not at all (format §2.8). */
 export class Stick extends Context.Service<
   Stick,
   {
@@ -196,7 +196,7 @@ export class Outgoing extends Context.Service<
 
 // ---------------------------------------------------------------- keys
 
-/** For which purpose something is signed: never good for another (format §4.1). */
+/** For which purpose something is signed: never good for another (format §2.4). */
 export type Purpose =
   | "root"
   | "certificate"

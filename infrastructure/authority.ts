@@ -11,7 +11,7 @@ import {
   EnrolmentRequest,
   NAMESPACE,
   ROOT_MILLIS,
-  type RootDocument,
+  RootDocument,
   Signed
 } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
@@ -19,15 +19,23 @@ import type { FileKeys } from "./file-keys.ts"
 import { settleSetting } from "./sql-settings.ts"
 import { keyId, sign, verify } from "./sshsig.ts"
 
+/**
+ * The database belongs to a central with other keys: what this one certified, no device would
+ * believe, and what it has sealed, it could not open.
+ */
+export class KeysOfAnother extends Schema.TaggedError<KeysOfAnother>()("KeysOfAnother", {}) {}
+
+/** Fails with KeysOfAnother, and with KeyFileRefused. */
 export const layer = (keys: FileKeys) =>
   Layer.effect(
     Authority,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const deviceCa = yield* keys.ed25519("device-ca")
-      const made = canonical(yield* firstRoot(keys))
-      const stored = yield* Effect.orDie(settleSetting(sql, "root.1", made))
+      const made = yield* firstRoot(keys)
+      const stored = yield* Effect.orDie(settleSetting(sql, "root.1", canonical(made)))
       const root = yield* Effect.orDie(decodeSigned(stored))
+      if ((yield* keysOf(root)) !== (yield* keysOf(made))) return yield* new KeysOfAnother()
       return Authority.of({
         roots: Effect.succeed([root]),
         certify: (certificate) =>
@@ -37,6 +45,11 @@ export const layer = (keys: FileKeys) =>
     })
   )
 
+/** The keys that a root document names, as text. */
+const keysOf = ({ text }: Signed) =>
+  Effect.map(Effect.orDie(decodeRoot(text)), ({ ingest, keys }) => canonical({ ingest, keys }))
+
+const decodeRoot = Schema.decodeUnknownEffect(Schema.fromJsonString(RootDocument))
 const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
 const decodeRequest = Schema.decodeUnknownOption(EnrolmentRequest)
 
