@@ -63,10 +63,13 @@ export const RootDocument = Schema.Struct({
 })
 export type RootDocument = typeof RootDocument.Type
 
+/** Ten times an armored signature of ours (format §2.4). */
+export const SIGNATURE_CHARACTERS_MAX = 4_096
+
 /** A signed document: the exact text, and one armored signature per signer. */
 export const Signed = Schema.Struct({
   text: Schema.String.check(Schema.isMaxLength(1_048_576)),
-  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096)))
+  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(SIGNATURE_CHARACTERS_MAX)))
 })
 export type Signed = typeof Signed.Type
 

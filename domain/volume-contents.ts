@@ -2,6 +2,7 @@
 
 import { MANIFEST_BYTES_MAX } from "./bundle-manifest.ts"
 import type { BundleCode } from "./bundle-refusal.ts"
+import { SIGNATURE_CHARACTERS_MAX } from "./enrolment.ts"
 import type { Digest } from "./id.ts"
 import { parseEntryName } from "./volume-name.ts"
 
@@ -27,8 +28,7 @@ export interface EntryLimit {
 }
 
 const MANIFEST: EntryLimit = { bytes: MANIFEST_BYTES_MAX, code: "E_MANIFEST_LIMIT" }
-/** Ten times a signature of ours (format §2.4). */
-const SIGNATURE: EntryLimit = { bytes: 4_096, code: "E_SIG_FORMAT" }
+const SIGNATURE: EntryLimit = { bytes: SIGNATURE_CHARACTERS_MAX, code: "E_SIG_FORMAT" }
 /** README.txt, the checksums of 4,096 entries, a root document with every key it could list. */
 const SMALL: EntryLimit = { bytes: 1_048_576, code: "E_ZIP_LIMITS" }
 

@@ -6,7 +6,8 @@
 import path from "node:path"
 import { Effect, Option } from "effect"
 import { MediaFailed, type Medium } from "../application/bundle-ports.ts"
-import type { Signed } from "../domain/enrolment.ts"
+import { SIGNATURE_CHARACTERS_MAX, type Signed } from "../domain/enrolment.ts"
+import { SIGNATURES_MAX } from "../domain/volume-contents.ts"
 import type { MediaError } from "../domain/volume-refusal.ts"
 import { readWhole, writeWhole } from "./media-file.ts"
 import { isFolder, locate, makeFolders, namesIn, rootFor } from "./stick-folders.ts"
@@ -15,9 +16,6 @@ import { isFolder, locate, makeFolders, namesIn, rootFor } from "./stick-folders
 export const NOTES_MAX = 200
 /** Bytes of one note: an enrolment answer with a long chain of root documents has a quarter. */
 export const NOTE_BYTES_MAX = 262_144
-/** Bytes of one signature: ten times one of ours. */
-const SIGNATURE_BYTES_MAX = 4_096
-
 const PATH =
   /^(?:receipts\/dev_[a-z0-9]{6,32}\/(?:c2d|d2c)\.dev_[a-z0-9]{6,32}-[0-9]{8}|enrol\/[0-9a-f-]{16,40})\.json$/u
 
@@ -58,17 +56,15 @@ const readNote = Effect.fnUntraced(function* (file: string) {
   if (text === undefined) return undefined
   const signatures: Array<string> = []
   for (const name of signatureNames(file)) {
-    const armor = yield* Effect.option(readWhole(name, SIGNATURE_BYTES_MAX))
+    const armor = yield* Effect.option(readWhole(name, SIGNATURE_CHARACTERS_MAX))
     if (Option.isNone(armor) || armor.value === undefined) break
     signatures.push(armor.value.toString("latin1"))
   }
   return signatures.length === 0 ? undefined : ({ text, signatures } satisfies Signed)
 })
 
-const signatureNames = (file: string): ReadonlyArray<string> => [
-  `${file}.sig`,
-  ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => `${file}.sig.${number}`)
-]
+const signatureNames = (file: string): ReadonlyArray<string> =>
+  Array.from({ length: SIGNATURES_MAX }, (_, at) => `${file}.sig${at === 0 ? "" : `.${at + 1}`}`)
 
 const decoded = (bytes: Uint8Array | undefined): string | undefined => {
   try {
