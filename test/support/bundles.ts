@@ -18,7 +18,7 @@ import {
 } from "../../domain/bundle-manifest.ts"
 import type { Signed } from "../../domain/enrolment.ts"
 import { DeviceId } from "../../domain/id.ts"
-import { cut } from "../../domain/volumes.ts"
+import { cut, rootsBytes } from "../../domain/volumes.ts"
 import { keyId, rawPublicKey, sign, verify } from "../../infrastructure/sshsig.ts"
 import { sha256 } from "./volumes.ts"
 
@@ -42,6 +42,8 @@ export interface MadeBundle {
 export const bundle = (
   options: {
     readonly sizes?: ReadonlyArray<number>
+    /** In place of files of random bytes. */
+    readonly files?: ReadonlyArray<Buffer>
     readonly volume?: number
     readonly seq?: number
     readonly direction?: "c2d" | "d2c"
@@ -51,13 +53,14 @@ export const bundle = (
 ): MadeBundle => {
   const { direction = "c2d", roots = [], seq = 42, signer = CENTRAL, volume = 90_000 } = options
   const segment = SEGMENT_BYTES_MIN
-  const files = (options.sizes ?? [700, 9_000, 100_000]).map((size, at) => ({
+  const sizes = options.sizes ?? [700, 9_000, 100_000]
+  const files = (options.files ?? sizes.map((size) => randomBytes(size))).map((bytes, at) => ({
     name: `p/${String(at).padStart(6, "0")}.age`,
     role: at === 0 ? ("index" as const) : at === 1 ? ("records" as const) : ("blob" as const),
-    size,
-    bytes: randomBytes(size)
+    size: bytes.length,
+    bytes
   }))
-  const placed = Result.getOrThrow(cut(files, { volume, segment, extra: 0 }))
+  const placed = Result.getOrThrow(cut(files, { volume, segment, extra: rootsBytes(roots) }))
   const contents = new Map<string, Buffer>()
   const parts = placed.map(({ file, offset, ...place }): PartSource => {
     const whole = files.find(({ name }) => name === file)?.bytes ?? Buffer.of()
