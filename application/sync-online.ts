@@ -12,6 +12,7 @@ import { type BundleRefused, Standing } from "./bundle-ports.ts"
 import { makeReport } from "./make-report.ts"
 import { CentralDocuments, type CentralFailure, DeviceIdentity, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
+import { recheckingAlways } from "./recheck.ts"
 import { NotEnrolled, sync } from "./sync.ts"
 
 /** A certificate that ends sooner than this is renewed: a school may be away for a term. */
@@ -55,7 +56,8 @@ const tellCentral = Effect.gen(function* () {
   const identity = yield* DeviceIdentity
   // Asked anew: a renewed certificate may say other organisations.
   const membership = Option.getOrThrow(yield* identity.membership)
-  const said = yield* Effect.result(documents.report(yield* makeReport(membership)))
+  const now = yield* makeReport(membership).pipe(recheckingAlways(membership.organisations))
+  const said = yield* Effect.result(documents.report(now))
   const failed: ReadonlyArray<DocumentFailure> = Result.isFailure(said)
     ? [{ document: "report", why: said.failure }]
     : []
