@@ -42,7 +42,7 @@ export const verifyBundles = Effect.fn("verifyBundles")(function* (from: string,
 })
 
 const verifyOne = Effect.fnUntraced(function* (found: FoundBundle, trustOf: TrustOf) {
-  const opened = yield* openReadable(found)
+  const opened = yield* Effect.result(openReadable(found))
   if (Result.isFailure(opened)) return unreadable(found, opened.failure)
   const { bundle, here, refused } = opened.success
   const trust = yield* trustOf(found)
@@ -67,6 +67,13 @@ const verifyOne = Effect.fnUntraced(function* (found: FoundBundle, trustOf: Trus
   } satisfies VerifiedBundle
 })
 
+/** The volumes that could be opened, and why the others could not. */
+interface Readable {
+  readonly here: FoundBundle
+  readonly bundle: OpenBundle
+  readonly refused: BundleRefused | null
+}
+
 /**
  * Opens the volumes that can be opened: one that is broken must not hide what is wrong with the
  * others. Fails when that leaves none, or when it is not known which of them belong together.
@@ -75,7 +82,7 @@ const openReadable = Effect.fnUntraced(function* (found: FoundBundle) {
   const medium = yield* Medium
   const all = yield* Effect.result(medium.open(found))
   if (Result.isSuccess(all)) {
-    return Result.succeed({ here: found, bundle: all.success, refused: null })
+    return { here: found, bundle: all.success, refused: null } satisfies Readable
   }
   const volumes = new Map<number, string>()
   for (const [number, path] of found.volumes) {
@@ -84,11 +91,9 @@ const openReadable = Effect.fnUntraced(function* (found: FoundBundle) {
     if (Result.isSuccess(opened)) volumes.set(number, path)
   }
   const here = { ...found, volumes }
-  if (volumes.size === 0 || volumes.size === found.volumes.size) return Result.fail(all.failure)
-  const rest = yield* Effect.result(medium.open(here))
-  return Result.isSuccess(rest)
-    ? Result.succeed({ here, bundle: rest.success, refused: all.failure })
-    : Result.fail(all.failure)
+  if (volumes.size === 0 || volumes.size === found.volumes.size) return yield* all.failure
+  const bundle = yield* Effect.mapError(medium.open(here), () => all.failure)
+  return { here, bundle, refused: all.failure } satisfies Readable
 })
 
 const misnamed = (found: FoundBundle, { seq, stream, volumes }: BundleManifest) =>
