@@ -1,9 +1,15 @@
 /** Root keys that are never on central's disk: a first root, a rotation, and a hand-over (§3.2). */
 import { spawnSync } from "node:child_process"
 import fs from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
+import type { Refused } from "../application/refused.ts"
+import { rootAdopt, rootPropose, rootShow } from "../entrypoints/root-commands.ts"
+import { readHolders, readSigned } from "../entrypoints/root-files.ts"
+import { readCentral } from "../entrypoints/settings.ts"
+import { type CentralPorts, layerCentral } from "../entrypoints/wiring.ts"
+import { publicKeyLine } from "../infrastructure/sshsig.ts"
 import { freshFolder } from "./support/database.ts"
 import { holder, signText } from "./support/roots.ts"
 import { done, filesOf, refused, report } from "./support/testferry.ts"
@@ -11,54 +17,46 @@ import { done, filesOf, refused, report } from "./support/testferry.ts"
 const LONG = 240_000
 const hasSshKeygen = spawnSync("ssh-keygen", ["-?"]).error === undefined
 
-/** A person with a key on a computer of their own. */
-interface Person {
-  readonly pub: string
-  /** Signs a document as such a person does; answers the signature's file. */
-  readonly sign: (document: string) => string
-}
-
-/** Without OpenSSH on this machine our own signatures stand for its, which are the same bytes. */
-const person = (folder: string, name: string): Person => {
+/** Makes a person's key, on a computer of their own, and answers how they sign a document. */
+const person = (folder: string, name: string): ((document: string) => string) => {
   const key = join(folder, name)
-  const signature = (document: string) => join(folder, `${name}-${document.split("/").at(-1)}.sig`)
-  if (!hasSshKeygen) {
-    const { raw, ...own } = holder()
-    fs.writeFileSync(`${key}.pub`, ourLine(raw))
-    return {
-      pub: `${key}.pub`,
-      sign: (document) => {
-        const text = fs.readFileSync(document, "utf8")
-        const [armored = ""] = signText(text, [{ raw, ...own }]).signatures
-        fs.writeFileSync(signature(document), armored)
-        return signature(document)
-      }
+  const copyOf = (document: string) => join(folder, `${name}-${basename(document)}`)
+  if (hasSshKeygen) {
+    keygen("-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key)
+    return (document) => {
+      fs.copyFileSync(document, copyOf(document))
+      keygen("-q", "-Y", "sign", "-f", key, "-n", "testferry-root-v1", copyOf(document))
+      return `${copyOf(document)}.sig`
     }
   }
-  keygen("-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key)
-  return {
-    pub: `${key}.pub`,
-    sign: (document) => {
-      const copy = join(folder, `${name}-${document.split("/").at(-1)}`)
-      fs.copyFileSync(document, copy)
-      keygen("-q", "-Y", "sign", "-f", key, "-n", "testferry-root-v1", copy)
-      return signature(document)
-    }
+  // Without OpenSSH on this machine our own signatures stand for its: they are the same bytes.
+  const own = holder()
+  fs.writeFileSync(`${key}.pub`, publicKeyLine(Buffer.from(own.raw, "base64"), name))
+  return (document) => {
+    const [armored = ""] = signText(fs.readFileSync(document, "utf8"), [own]).signatures
+    fs.writeFileSync(`${copyOf(document)}.sig`, armored)
+    return `${copyOf(document)}.sig`
   }
 }
-
-const ourLine = (raw: string): string =>
-  `ssh-ed25519 ${Buffer.concat([
-    Buffer.from([0, 0, 0, 11]),
-    Buffer.from("ssh-ed25519"),
-    Buffer.from([0, 0, 0, 32]),
-    Buffer.from(raw, "base64")
-  ]).toString("base64")} nobody\n`
 
 const keygen = (...args: ReadonlyArray<string>) => {
   const { status, stderr } = spawnSync("ssh-keygen", args, { encoding: "utf8" })
   assert.strictEqual(status, 0, stderr)
 }
+
+/** A command of central over its data directory, in this process: starting one costs a second. */
+const here = <A, E>(data: string, effect: Effect.Effect<A, E, CentralPorts>) =>
+  Effect.flatMap(readCentral(data), (settings) =>
+    Effect.provide(effect, Layer.fresh(layerCentral(data, settings)))
+  )
+
+const adopt = (data: string, document: string, ...signatures: ReadonlyArray<string>) =>
+  Effect.flatMap(readSigned(document, signatures), (signed) =>
+    here(data, rootAdopt.run({ signed, directory: data }))
+  )
+
+const codeOf = <A>(effect: Effect.Effect<A, Refused>) =>
+  Effect.map(Effect.flip(effect), ({ code }) => code)
 
 describe("root keys that are kept elsewhere", () => {
   it.live(
@@ -67,45 +65,50 @@ describe("root keys that are kept elsewhere", () => {
       Effect.gen(function* () {
         const folder = yield* freshFolder()
         const data = join(folder, "central")
-        const [anna, ben, cleo, dora] = ["anna", "ben", "cleo", "dora"].map((name) =>
-          person(folder, name)
-        ) as [Person, Person, Person, Person]
-        const keys = (...people: ReadonlyArray<Person>) => [
-          "--root-keys",
-          people.map(({ pub }) => pub).join(","),
-          "--root-threshold",
-          "2"
-        ]
-        yield* refused(data, "E_ROOT_KEYS", ["central", "init", ...keys(anna, anna)])
+        const people = (...names: ReadonlyArray<string>) =>
+          names.map((name) => join(folder, `${name}.pub`)).join(",")
+        const anna = person(folder, "anna")
+        const ben = person(folder, "ben")
+        const cleo = person(folder, "cleo")
+        const dora = person(folder, "dora")
+        const init = ["central", "init", "--root-threshold", "2", "--root-keys"]
+        yield* refused(data, "E_ROOT_KEYS", [...init, people("anna", "anna")])
         assert.isFalse(fs.existsSync(join(data, "central.json")))
 
-        const made = yield* report(data, "central", "init", ...keys(anna, ben, cleo))
+        const made = yield* report(data, ...init, people("anna", "ben", "cleo"))
         const first = join(data, "root-000001.json")
         assert.strictEqual(made.rootToSign, first)
         assert.notProperty(filesOf(join(data, "keys")), "root.pem")
         yield* refused(data, "E_NO_ROOT", ["central", "serve", "--port", "0"])
-        yield* refused(data, "E_NO_ROOT", ["central", "root", "rotate", "--role", "c2d"])
 
-        const adopt = ["central", "root", "adopt"]
-        yield* refused(data, "E_ROOT_SIG", [...adopt, first, anna.sign(first)])
-        yield* refused(data, "E_ROOT_SIG", [...adopt, first, anna.sign(first), dora.sign(first)])
-        const adopted = yield* report(data, ...adopt, first, anna.sign(first), cleo.sign(first))
-        assert.deepInclude(adopted, { version: 1, epoch: 1, changed: true })
-        const shown = yield* report(data, "central", "root", "show")
-        assert.deepInclude(shown, { words: made.rootWords, signatures: 2 })
+        assert.strictEqual(yield* codeOf(adopt(data, first, anna(first))), "E_ROOT_SIG")
+        const stranger = adopt(data, first, anna(first), dora(first))
+        assert.strictEqual(yield* codeOf(stranger), "E_ROOT_SIG")
+        const said = yield* done(data, "central", "root", "adopt", first, anna(first), cleo(first))
+        assert.match(said, /^Root 1 is in force: epoch 1/u)
+        const shown = yield* here(data, rootShow.run({}))
+        assert.deepInclude(shown, { words: String(made.rootWords), signatures: 2 })
 
         yield* refused(data, "E_ROOT_HOLDERS", ["central", "root", "rotate", "--role", "c2d"])
         const second = join(data, "root-000002.json")
-        const rotated = yield* done(data, ...adopt, second, ben.sign(second), cleo.sign(second))
-        assert.match(rotated, /^Root 2 is in force/u)
+        const rotated = yield* adopt(data, second, ben(second), cleo(second))
+        assert.deepInclude(rotated, { version: 2, epoch: 1, changed: true })
+        assert.isFalse((yield* adopt(data, second)).changed, "once more changes nothing")
 
-        const propose = ["central", "root", "propose", "--new-epoch", ...keys(anna, ben, dora)]
-        const third = (yield* report(data, ...propose)).file
-        assert.strictEqual(third, join(data, "root-000003.json"))
-        const lost = [anna.sign(third), dora.sign(third)]
-        yield* refused(data, "E_ROOT_SIG", [...adopt, third, ...lost])
-        const handed = yield* report(data, ...adopt, third, ...lost, cleo.sign(third))
+        const holders = yield* readHolders(people("anna", "ben", "dora"), 2)
+        const proposed = rootPropose.run({ roles: [], newEpoch: true, holders, directory: data })
+        const { file: third } = yield* here(data, proposed)
+        const tooFew = adopt(data, third, anna(third), dora(third))
+        assert.strictEqual(yield* codeOf(tooFew), "E_ROOT_SIG")
+        const handed = yield* adopt(data, third, anna(third), dora(third), cleo(third))
         assert.deepInclude(handed, { version: 3, epoch: 2, changed: true })
+
+        const foreign = fs.readFileSync(third, "utf8").replace('"version":3', '"version":4')
+        const forged = foreign.replaceAll(/"recipient":"age1[^"]+"/gu, '"recipient":"age1theirs"')
+        const fourth = join(folder, "root-000004.json")
+        fs.writeFileSync(fourth, forged)
+        const taken = adopt(data, fourth, anna(fourth), dora(fourth))
+        assert.strictEqual(yield* codeOf(taken), "E_ROOT_NOT_OURS")
       }),
     LONG
   )
