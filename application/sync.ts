@@ -5,7 +5,7 @@
  * organisation or a content that fails does not keep the others waiting and never counts as done.
  * One synchronisation at a time: a lease says whose turn it is.
  */
-import { Cause, Clock, Effect, Exit, Option, Result, Schema } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Result, Schema, Stream } from "effect"
 import type { Kind } from "../domain/entity.ts"
 import { keyFromText } from "../domain/entity.ts"
 import type { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
@@ -15,8 +15,9 @@ import { isIdle } from "../domain/plan.ts"
 import { type Audited, audit } from "./audit.ts"
 import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
 import type { CentralFailure, Membership } from "./ports.ts"
-import { DeviceIdentity, History, Lease } from "./ports.ts"
+import { DeviceIdentity, History, Holdings, Lease } from "./ports.ts"
 import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
+import { recheck, recheckingAlways, recheckWhenDue } from "./recheck.ts"
 
 /** The device belongs to no central yet. */
 export class NotEnrolled extends Schema.TaggedError<NotEnrolled>()("NotEnrolled", {}) {}
@@ -54,16 +55,9 @@ const run = Effect.fnUntraced(function* (membership: Membership, options: PullOp
   for (const organisation of membership.organisations) {
     organisations.push(yield* syncOrganisation(organisation, options))
   }
-  const reached = organisations.some((one) => Result.isSuccess(one.pulled))
-  const bringsContents = options.kinds === undefined || options.kinds.includes("delivery")
-  const contents =
-    !options.dryRun && reached && bringsContents
-      ? yield* fetchContents(membership.organisations)
-      : NO_CONTENTS
-  const moved = organisations.some(
-    (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
+  const contents = yield* syncContents(membership, organisations, options).pipe(
+    recheckingAlways(membership.organisations)
   )
-  if (moved && !options.dryRun) yield* sweepContents(membership.organisations)
   const now = yield* Clock.currentTimeMillis
   const synced: Synced = {
     organisations,
@@ -76,17 +70,57 @@ const run = Effect.fnUntraced(function* (membership: Membership, options: PullOp
   return synced
 })
 
+const syncContents = Effect.fnUntraced(function* (
+  membership: Membership,
+  organisations: ReadonlyArray<OrganisationSync>,
+  options: PullOptions
+) {
+  const reached = organisations.some((one) => Result.isSuccess(one.pulled))
+  const bringsContents = options.kinds === undefined || options.kinds.includes("delivery")
+  const contents =
+    !options.dryRun && reached && bringsContents
+      ? yield* fetchContents(membership.organisations)
+      : NO_CONTENTS
+  const moved = organisations.some(
+    (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
+  )
+  if (moved && !options.dryRun && !(yield* someCondemned(organisations))) {
+    yield* sweepContents(membership.organisations)
+  }
+  return contents
+})
+
+/** Nobody knows which content a delivery needs that can't be read. */
+const someCondemned = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationSync>) {
+  const holdings = yield* Holdings
+  for (const { organisation } of organisations) {
+    if (yield* holdings.condemned(organisation)) return true
+  }
+  return false
+})
+
 const syncOrganisation = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   options: PullOptions
 ) {
-  const pulled = yield* Effect.result(pull(organisation, options))
+  const whole = !options.dryRun && options.kinds === undefined
+  const rechecked = whole && (yield* recheckWhenDue(organisation))
+  // Before the pull, so that the audit after it mends what the contents are chosen by.
+  const readable = recheckingAlways([organisation])
+  yield* readable(readDeliveries(organisation))
+  const pulled = yield* Effect.result(readable(pull(organisation, options)))
   const differs = Result.isSuccess(pulled) && pulled.success.same === false
   if (!differs) return { organisation, pulled, audited: Option.none() } satisfies OrganisationSync
-  const mended = yield* Effect.result(audit(organisation, pulled.success.head, options))
+  if (!rechecked) yield* recheck(organisation)
+  const mended = yield* Effect.result(readable(audit(organisation, pulled.success.head, options)))
   return Result.isFailure(mended)
     ? { organisation, pulled: Result.fail(mended.failure), audited: Option.none<Audited>() }
     : { organisation, pulled, audited: Option.some(mended.success) }
+})
+
+const readDeliveries = Effect.fnUntraced(function* (organisation: OrganisationId) {
+  const holdings = yield* Holdings
+  yield* Stream.runDrain(holdings.entities(organisation, ["delivery"]))
 })
 
 const outcomeOf = (

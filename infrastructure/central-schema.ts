@@ -36,13 +36,6 @@ export const commonTables = Effect.gen(function* () {
       failures ${integer} NOT NULL,
       not_before_ms ${integer} NOT NULL
     ) ${table}`
-  yield* sql`
-    CREATE TABLE leases (
-      name TEXT PRIMARY KEY,
-      holder TEXT NOT NULL,
-      since_ms ${integer} NOT NULL,
-      until_ms ${integer} NOT NULL
-    ) ${table}`
 })
 
 const catalogue = Effect.gen(function* () {
@@ -140,9 +133,21 @@ const doors = Effect.gen(function* () {
     ) ${table}`
 })
 
+const forgetting = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`CREATE TABLE retired (id TEXT PRIMARY KEY, key_version ${integer} NOT NULL) ${table}`
+  yield* sql`CREATE INDEX offers_by_id ON offers (id, kind) WHERE digest IS NOT NULL`
+  yield* sql`
+    DELETE FROM sealed
+    WHERE key NOT IN (SELECT kind || '/' || id FROM offers WHERE digest IS NOT NULL)`
+  yield* sql`ALTER TABLE import_work ADD COLUMN kept_ms ${integer} NOT NULL DEFAULT 0`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
   "0003_feeds": feeds,
-  "0004_doors": doors
+  "0004_doors": doors,
+  "0005_forgetting": forgetting
 }

@@ -143,6 +143,8 @@ const unusable = (file: string, cause: unknown): DatabaseUnavailable => {
 const FULL = /database or disk is full|ENOSPC|EDQUOT/
 
 const SETTINGS = [
+  // A body is one to two KB: pages of twice the usual size waste less, and half as many are written.
+  "PRAGMA page_size = 8192",
   "PRAGMA locking_mode = EXCLUSIVE",
   "PRAGMA journal_mode = WAL",
   "PRAGMA synchronous = FULL",
