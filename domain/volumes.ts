@@ -140,7 +140,7 @@ const ROOT_NAME = printEntryName({ kind: "root", version: 1 })
 const ROOT_SIGNATURE_NAME = printEntryName({ kind: "root-signature", version: 1, number: 1 })
 
 /** Bytes of one signature of ours, and some to spare. */
-const SIGNATURE_BYTES = 512
+export const SIGNATURE_BYTES = 512
 
 /** What a volume holds beside parts and root documents, at most. */
 const documentBytes = (manifest: number): number =>

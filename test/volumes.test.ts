@@ -14,16 +14,21 @@ import {
   VOLUME_ENTRIES_MAX,
   volumeBytes
 } from "../domain/volume-contents.ts"
-import { cut, type FileToCut, PARTS_MAX, type PlacedPart, rootsBytes } from "../domain/volumes.ts"
+import {
+  cut,
+  type FileToCut,
+  PARTS_MAX,
+  type PlacedPart,
+  rootsBytes,
+  SIGNATURE_BYTES
+} from "../domain/volumes.ts"
 import { README } from "../infrastructure/stick-readme.ts"
 import { bundle } from "./support/bundles.ts"
 
 const SEGMENT = 4_096
 const DIGEST = Digest.make("e".repeat(64))
-/** An ed25519 signature in its armor, as long as any of ours. */
-const SIGNATURE = bundle({ sizes: [1] }).signed.signatures[0]?.length ?? 0
-/** What is kept free for signatures and a README that are not there. */
-const SPARE = 8 * 700 + README_BYTES_MAX + 99 * 200
+/** What is kept free for a manifest with wider numbers and more volumes. */
+const SPARE = 2_000
 
 const filesOf = (sizes: ReadonlyArray<number>): ReadonlyArray<FileToCut> =>
   sizes.map((size, at) => ({
@@ -32,7 +37,7 @@ const filesOf = (sizes: ReadonlyArray<number>): ReadonlyArray<FileToCut> =>
     size
   }))
 
-/** The volumes that the writer would make of parts so placed. */
+/** The volumes that the writer would make of parts so placed, with all that may lie beside them. */
 const sizesOf = (placed: ReadonlyArray<PlacedPart>, segment: number, extra: number) => {
   const volumes = placed.at(-1)?.volume ?? 1
   const manifest: BundleManifest = {
@@ -53,9 +58,13 @@ const sizesOf = (placed: ReadonlyArray<PlacedPart>, segment: number, extra: numb
   assert.isTrue(Result.isSuccess(read), JSON.stringify(read))
   return Array.from({ length: volumes }, (_, at) => {
     const entries = [
-      { name: "README.txt", size: Buffer.byteLength(README) },
+      { name: "README.txt", size: README_BYTES_MAX },
       { name: "manifest.json", size: text.length },
-      { name: "manifest.json.sig", size: SIGNATURE },
+      { name: "manifest.json.sig", size: SIGNATURE_BYTES },
+      ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => ({
+        name: `manifest.json.sig.${number}`,
+        size: SIGNATURE_BYTES
+      })),
       ...placed.filter(({ volume }) => volume === at + 1)
     ]
     const sums = checksums(entries.map(({ name }) => ({ name, sha256: DIGEST })))
@@ -69,7 +78,7 @@ describe("cut", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 60 }),
-        fc.integer({ min: 120_000, max: 600_000 }),
+        fc.integer({ min: 90_000, max: 400_000 }),
         fc.integer({ min: 0, max: 5_000 }),
         (sizes, volume, extra) => {
           const files = filesOf([1_000, ...sizes])
@@ -133,7 +142,10 @@ describe("cut", () => {
     assert.strictEqual(rootsBytes(roots), volumeBytes(entries) - volumeBytes([]) + sums.length)
   })
 
-  it("has room for the README", () => {
+  it("has room for the README and our signatures", () => {
     assert.isAtMost(Buffer.byteLength(README), README_BYTES_MAX)
+    for (const { length } of bundle({ sizes: [1] }).signed.signatures) {
+      assert.isAtMost(length, SIGNATURE_BYTES)
+    }
   })
 })
