@@ -3,7 +3,6 @@ import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
 import { Effect, Layer, Result, Stream } from "effect"
 import {
   type PartSource,
-  type Purpose,
   Signatures,
   Stick,
   type Trust
@@ -16,7 +15,7 @@ import {
   SEGMENT_BYTES_MIN,
   streamOf
 } from "../../domain/bundle-manifest.ts"
-import type { Signed } from "../../domain/enrolment.ts"
+import type { Purpose, Signed } from "../../domain/enrolment.ts"
 import { DeviceId } from "../../domain/id.ts"
 import { cut, rootsBytes } from "../../domain/volumes.ts"
 import { keyId, rawPublicKey, sign, verify } from "../../infrastructure/sshsig.ts"
