@@ -151,8 +151,8 @@ describe("central", () => {
           const after = yield* known(town)
           assert.deepStrictEqual(after.state, before.state, what)
           const seen = new Set(before.quarantined.map(({ manifest }) => manifest))
-        const aside = after.quarantined.find(({ manifest }) => !seen.has(manifest))!
-        assert.strictEqual(aside.code, code, what)
+          const aside = after.quarantined.find(({ manifest }) => !seen.has(manifest))!
+          assert.strictEqual(aside.code, code, what)
           assert.include([...aside.files.keys()], "p/000000.age")
           yield* assertKept(town, stick, aside.files.get("p/000000.age")!)
           const receipt = [...stick.notes.values()].find(({ text }) => text.includes("quarantined"))
