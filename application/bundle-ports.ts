@@ -1,6 +1,6 @@
 /**
  * The edge of the hexagon where bundles cross it: media, the space aside where they are put together,
- * signatures, and what both sides remember of their streams (format §2 to §8).
+ * signatures, and what both sides remember of their streams (format §2).
  *
  * As in ports.ts: storage failures are defects, typed errors are those on which a caller acts.
  */
@@ -63,7 +63,7 @@ export class MediaFailed extends Schema.TaggedError<MediaFailed>()("MediaFailed"
   detail: Schema.String
 }) {}
 
-/** The volumes of a bundle that are here, with every rule of their form checked (format §2). */
+/** The volumes of a bundle that are here, with every rule of their form checked (format §2.2). */
 export interface OpenBundle {
   /** The same bytes in every volume; nothing is verified yet. */
   readonly manifest: Signed
@@ -107,7 +107,7 @@ export interface WrittenBundle {
   readonly readBack: "medium" | "cache"
 }
 
-/** Writes bundles onto media: whole and verified, or not at all (format §9). */
+/** Writes bundles onto media: whole and verified, or not at all (format §2.8). */
 export class Stick extends Context.Service<
   Stick,
   {

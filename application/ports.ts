@@ -107,8 +107,8 @@ export class Passwords extends Context.Service<
       wrap: PasswordWrap,
       password: string
     ) => Effect.Effect<string, WrongPassword>
-    /** Costs the same as `unwrap` and fails, for a login that nobody has. */
-    readonly decoy: (password: string) => Effect.Effect<never, WrongPassword>
+    /** Costs the same as to `unwrap` a wrap like the given, or a new one; for a login of nobody. */
+    readonly decoy: (password: string, like?: PasswordWrap) => Effect.Effect<never, WrongPassword>
   }
 >()("testferry/Passwords") {}
 
@@ -153,6 +153,8 @@ export class Catalogue extends Context.Service<
     /** Creates or replaces records, with their links; each gets the next revision. */
     readonly put: (records: ReadonlyArray<CatalogueRecord>) => Effect.Effect<void>
     readonly remove: (ids: ReadonlyArray<EntityId>) => Effect.Effect<void>
+    /** The content version that a delivery of this id had when it was removed last; 0 if none was. */
+    readonly retiredVersion: (id: EntityId) => Effect.Effect<number>
     /** The records that name any of these ids in their own links. */
     readonly naming: (
       ids: ReadonlyArray<EntityId>
@@ -185,6 +187,7 @@ export class SealedStore extends Context.Service<
     readonly put: (
       boxes: ReadonlyArray<{ readonly key: string; readonly stamp: string; readonly box: string }>
     ) => Effect.Effect<void>
+    readonly forget: (keys: ReadonlyArray<string>) => Effect.Effect<void>
   }
 >()("testferry/SealedStore") {}
 
@@ -235,6 +238,9 @@ export class ImportWork extends Context.Service<
       done: ReadonlyArray<Paid & { readonly login: string }>
     ) => Effect.Effect<void>
     readonly forget: (file: Digest) => Effect.Effect<void>
+    readonly forgetLogins: (logins: ReadonlyArray<string>) => Effect.Effect<void>
+    /** Forgets what was kept before `from` or, by a clock that was wrong, after `to`. */
+    readonly forgetOutside: (from: number, to: number) => Effect.Effect<void>
   }
 >()("testferry/ImportWork") {}
 
@@ -259,6 +265,8 @@ export class Feeds extends Context.Service<
     readonly lock: (organisation: OrganisationId) => Effect.Effect<void>
     /** What is offered now, by key: the stamp it was made from. */
     readonly stamps: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<string, string>>
+    /** Which of these keys some organisation is offered. */
+    readonly offeredAnywhere: (keys: ReadonlyArray<EntityKey>) => Effect.Effect<ReadonlySet<string>>
     /** Appends offers that differ from what is offered; returns how many did. */
     readonly append: (
       organisation: OrganisationId,
@@ -508,7 +516,22 @@ export interface Checked {
   readonly entity: Entity | null
 }
 
-/** What a device holds for its organisations, and what it has fetched but not yet applied. */
+/** Something that is held here can't be read any more: its bytes changed on the disk. */
+export class HoldingDamaged extends Schema.TaggedError<HoldingDamaged>()("HoldingDamaged", {
+  organisation: Schema.String
+}) {}
+
+/** A row as it stands here: what is kept beside the body must follow from the body. */
+export interface Held {
+  readonly change: Change
+  readonly tag: string | null
+  readonly reader: string | null
+}
+
+/**
+ * What a device holds for its organisations, and what it has fetched but not yet applied. Entities
+ * that were condemned are here and counted, but differ from everything offered and are not read.
+ */
 export class Holdings extends Context.Service<
   Holdings,
   {
@@ -561,15 +584,21 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
     ) => Effect.Effect<ReadonlySet<EntityId>>
+    /** Entities of these kinds, held or kept back, that have one of these ids among their texts. */
+    readonly mentioning: (
+      organisation: OrganisationId,
+      kinds: ReadonlyArray<Kind>,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<ReadonlyArray<EntityId>>
     /** Entities of some kinds that are here, held or kept back. */
     readonly entities: (
       organisation: OrganisationId,
       kinds: ReadonlyArray<Kind>
-    ) => Stream.Stream<Entity>
+    ) => Stream.Stream<Entity, HoldingDamaged>
     readonly byIds: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
-    ) => Effect.Effect<ReadonlyArray<Entity>>
+    ) => Effect.Effect<ReadonlyArray<Entity>, HoldingDamaged>
     readonly idsOf: (
       organisation: OrganisationId,
       kind: Kind
@@ -581,14 +610,30 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       bucket: number
     ) => Effect.Effect<Manifest>
+    /** Fails with HoldingDamaged also when this person was condemned. */
     readonly personByTag: (
       organisation: OrganisationId,
       tag: Digest
-    ) => Effect.Effect<Option.Option<Person>>
+    ) => Effect.Effect<Option.Option<Person>, HoldingDamaged>
     readonly wrapsFor: (
       organisation: OrganisationId,
       reader: EntityId
-    ) => Effect.Effect<ReadonlyArray<KeyWrap>>
+    ) => Effect.Effect<ReadonlyArray<KeyWrap>, HoldingDamaged>
+    /** Every row that is not condemned, held or kept back, for a look at its bytes. */
+    readonly rows: (organisation: OrganisationId) => Stream.Stream<Held>
+    /**
+     * Gives these rows a digest that nothing has: they are not read again, only written anew. A row
+     * whose very key makes no sense any more is removed.
+     */
+    readonly condemn: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<void>
+    /** Whether some entity is condemned and was not written anew yet. */
+    readonly condemned: (organisation: OrganisationId) => Effect.Effect<boolean>
+    /** When all bytes were last looked at, in milliseconds since 1970; 0 for never. */
+    readonly recheckedAt: (organisation: OrganisationId) => Effect.Effect<number>
+    readonly rechecked: (organisation: OrganisationId, at: number) => Effect.Effect<void>
   }
 >()("testferry/Holdings") {}
 
@@ -606,7 +651,7 @@ export class SyncRunning extends Schema.TaggedError<SyncRunning>()("SyncRunning"
   since: Schema.Int
 }) {}
 
-/** One synchronisation at a time: a row with a heartbeat, so that a crashed one's lease expires. */
+/** One synchronisation at a time. A crashed one's lease goes with its process. */
 export class Lease extends Context.Service<
   Lease,
   {

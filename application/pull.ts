@@ -7,7 +7,7 @@
  * pull finds nothing to do, and nothing is removed on the strength of an answer that broke off
  * (invariants 1 to 4).
  */
-import { Effect, Result, Schema, Stream } from "effect"
+import { Effect, Result, Schema } from "effect"
 import type { EntityKey, Kind } from "../domain/entity.ts"
 import { keyFromText, references, withReferred } from "../domain/entity.ts"
 import { type Cursor, type FeedPage, START } from "../domain/feed.ts"
@@ -17,7 +17,7 @@ import { isIdle, needsConfirmation, type Plan, plan } from "../domain/plan.ts"
 import { sameSet } from "../domain/set-digest.ts"
 import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
-import { Atomic, Central, CentralInconsistent, Holdings } from "./ports.ts"
+import { Atomic, Central, CentralInconsistent, type Checked, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
 
 /** So much would be removed that a person must say yes (invariant 5). Nothing was changed. */
@@ -58,7 +58,7 @@ export const pull = Effect.fn("pull")(function* (
     Effect.catchTag("Dangling", () =>
       holdings.restart(organisation).pipe(
         Effect.andThen(fetchToEnd(organisation, options)),
-        Effect.flatMap(({ last }) => take(organisation, options, { last, anew: true }))
+        Effect.flatMap((again) => take(organisation, options, { ...again, anew: true }))
       )
     ),
     Effect.catchTag("Dangling", ({ id }) =>
@@ -71,6 +71,8 @@ export const pull = Effect.fn("pull")(function* (
 
 interface Fetched {
   readonly last: FeedPage
+  /** What of the last page is wanted: staged only with what follows, in one commit. */
+  readonly rest: ReadonlyArray<Checked>
   readonly anew: boolean
 }
 
@@ -90,7 +92,7 @@ class DryRun {
 const take = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   options: PullOptions,
-  { anew, last }: Fetched
+  { anew, last, rest }: Fetched
 ) {
   const atomic = yield* Atomic
   const holdings = yield* Holdings
@@ -98,6 +100,7 @@ const take = Effect.fnUntraced(function* (
   return yield* atomic
     .run(
       Effect.gen(function* () {
+        if (rest.length > 0) yield* holdings.stage(organisation, rest, START)
         const todo = yield* planOf(organisation, limited)
         if (!options.dryRun) yield* guardRemovals(organisation, todo.remove, options)
         const cursor = { epoch: last.epoch, version: last.head }
@@ -122,7 +125,7 @@ const take = Effect.fnUntraced(function* (
     )
 })
 
-/** Fetches and stages until central has nothing newer; answers the last page. */
+/** Fetches until central has nothing newer, and stages all but the last page. */
 const fetchToEnd = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   { kinds }: PullOptions
@@ -149,11 +152,6 @@ const fetchToEnd = Effect.fnUntraced(function* (
     }
     const page = answer.success
     const reached = yield* endOf(page, since)
-    // The next page is under way while this one is kept: two of them are in memory, never more.
-    const next = page.more ? ask(reached) : Effect.succeed(answer)
-    // What has come is kept, also when somebody cancels while the next is awaited.
-    const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
-    const [following] = yield* Effect.all([next, kept], { concurrency: 2 })
     const total = Math.max(0, page.head - began)
     yield* report({
       kind: `entities ${organisation}`,
@@ -162,7 +160,13 @@ const fetchToEnd = Effect.fnUntraced(function* (
       done: Math.max(0, Math.min(total, reached.version - began)),
       total
     })
-    if (!page.more) return { last: page, anew } satisfies Fetched
+    if (!page.more) {
+      return { last: page, rest: yield* checkPage(page, wanted), anew } satisfies Fetched
+    }
+    // The next page is under way while this one is kept: two of them are in memory, never more.
+    // What has come is kept, also when somebody cancels while the next is awaited.
+    const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
+    const [following] = yield* Effect.all([ask(reached), kept], { concurrency: 2 })
     since = reached
     answer = following
   }
@@ -175,17 +179,21 @@ const keep = Effect.fnUntraced(function* (
   reached: Cursor,
   wanted: ReadonlySet<Kind> | undefined
 ) {
-  if (page.changes.length === 0) return
   const holdings = yield* Holdings
   // Lets the request for the next page leave first: checking takes the whole thread.
   yield* Effect.yieldNow
-  const checked = yield* checkChanges(page.changes)
-  const kept = checked.filter(
-    ({ change }) => wanted === undefined || (wanted.has(change.kind) && change.digest !== null)
-  )
+  const kept = yield* checkPage(page, wanted)
   // What only some kinds were taken from is nothing that a later pull may build on.
   yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
 })
+
+/** What is wanted of a page, checked. */
+const checkPage = (page: FeedPage, wanted: ReadonlySet<Kind> | undefined) =>
+  Effect.map(checkChanges(page.changes), (checked) =>
+    wanted === undefined
+      ? checked
+      : checked.filter(({ change }) => wanted.has(change.kind) && change.digest !== null)
+  )
 
 /** Where a page leaves the cursor. A page that stands still or goes back would never end. */
 const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInconsistent> => {
@@ -288,11 +296,10 @@ const namedHere = Effect.fnUntraced(function* (
   if (gone.some(({ kind }) => kind === "test-center" || kind === "delivery")) {
     for (const id of yield* holdings.idsOf(organisation, "key-wrap")) addWrap(named, id)
   }
-  yield* Stream.runForEachArray(holdings.entities(organisation, NAMING_KINDS), (entities) =>
-    Effect.sync(() => {
-      for (const id of entities.flatMap(references)) named.add(id)
-    })
-  )
+  const naming = yield* holdings.mentioning(organisation, NAMING_KINDS, ids)
+  for (const entity of yield* holdings.byIds(organisation, naming)) {
+    for (const id of references(entity)) named.add(id)
+  }
   return named
 })
 

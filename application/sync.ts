@@ -5,7 +5,7 @@
  * organisation or a content that fails does not keep the others waiting and never counts as done.
  * One synchronisation at a time: a lease says whose turn it is.
  */
-import { Cause, Clock, Effect, Exit, Option, Result, Schema } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Result, Schema, Stream } from "effect"
 import type { Kind } from "../domain/entity.ts"
 import { keyFromText } from "../domain/entity.ts"
 import type { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
@@ -15,8 +15,9 @@ import { isIdle } from "../domain/plan.ts"
 import { type Audited, audit } from "./audit.ts"
 import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
 import type { CentralFailure, Membership } from "./ports.ts"
-import { DeviceIdentity, History, Lease } from "./ports.ts"
+import { DeviceIdentity, History, Holdings, Lease } from "./ports.ts"
 import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
+import { recheck, recheckingAlways, recheckWhenDue } from "./recheck.ts"
 
 /** The device belongs to no central yet. */
 export class NotEnrolled extends Schema.TaggedError<NotEnrolled>()("NotEnrolled", {}) {}
@@ -69,14 +70,9 @@ export const synchronise = Effect.fn("synchronise")(function* (
   const began = yield* Clock.currentTimeMillis
   const done: Array<OrganisationSync> = []
   for (const organisation of pulling) done.push(yield* syncOrganisation(organisation, options))
-  const reached = done.some((one) => Result.isSuccess(one.pulled))
-  const bringsContents = options.kinds === undefined || options.kinds.includes("delivery")
-  const contents =
-    !options.dryRun && reached && bringsContents ? yield* fetchContents(organisations) : NO_CONTENTS
-  const moved = done.some(
-    (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
+  const contents = yield* syncContents(organisations, done, options).pipe(
+    recheckingAlways(organisations)
   )
-  if (moved && !options.dryRun) yield* sweepContents(organisations)
   const now = yield* Clock.currentTimeMillis
   return {
     organisations: done,
@@ -87,17 +83,55 @@ export const synchronise = Effect.fn("synchronise")(function* (
   } satisfies Synced
 })
 
+const syncContents = Effect.fnUntraced(function* (
+  organisations: ReadonlyArray<OrganisationId>,
+  done: ReadonlyArray<OrganisationSync>,
+  options: PullOptions
+) {
+  const reached = done.some((one) => Result.isSuccess(one.pulled))
+  const bringsContents = options.kinds === undefined || options.kinds.includes("delivery")
+  const contents =
+    !options.dryRun && reached && bringsContents ? yield* fetchContents(organisations) : NO_CONTENTS
+  const moved = done.some(
+    (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
+  )
+  if (moved && !options.dryRun && !(yield* someCondemned(done))) {
+    yield* sweepContents(organisations)
+  }
+  return contents
+})
+
+/** Nobody knows which content a delivery needs that can't be read. */
+const someCondemned = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationSync>) {
+  const holdings = yield* Holdings
+  for (const { organisation } of organisations) {
+    if (yield* holdings.condemned(organisation)) return true
+  }
+  return false
+})
+
 const syncOrganisation = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   options: PullOptions
 ) {
-  const pulled = yield* Effect.result(pull(organisation, options))
+  const whole = !options.dryRun && options.kinds === undefined
+  const rechecked = whole && (yield* recheckWhenDue(organisation))
+  // Before the pull, so that the audit after it mends what the contents are chosen by.
+  const readable = recheckingAlways([organisation])
+  yield* readable(readDeliveries(organisation))
+  const pulled = yield* Effect.result(readable(pull(organisation, options)))
   const differs = Result.isSuccess(pulled) && pulled.success.same === false
   if (!differs) return { organisation, pulled, audited: Option.none() } satisfies OrganisationSync
-  const mended = yield* Effect.result(audit(organisation, pulled.success.head, options))
+  if (!rechecked) yield* recheck(organisation)
+  const mended = yield* Effect.result(readable(audit(organisation, pulled.success.head, options)))
   return Result.isFailure(mended)
     ? { organisation, pulled: Result.fail(mended.failure), audited: Option.none<Audited>() }
     : { organisation, pulled, audited: Option.some(mended.success) }
+})
+
+const readDeliveries = Effect.fnUntraced(function* (organisation: OrganisationId) {
+  const holdings = yield* Holdings
+  yield* Stream.runDrain(holdings.entities(organisation, ["delivery"]))
 })
 
 const outcomeOf = (

@@ -1,6 +1,6 @@
 /**
  * Checks bundles on a medium without any secret: the form of every volume, every digest, and, where
- * somebody is trusted, the signature. Changes nothing, and finds all damage in one pass (format §9).
+ * somebody is trusted, the signature. Changes nothing, and finds all damage in one pass (format §2.7).
  */
 import { Effect, Result } from "effect"
 import { type BundleManifest, readManifest } from "../domain/bundle-manifest.ts"

@@ -1,7 +1,7 @@
 /**
- * The sealed table of contents of a bundle (format §6): what its files hold. It lies in the first
+ * The sealed table of contents of a bundle (format §2.5): what its files hold. It lies in the first
  * file, readable by the receiver only, and repeats who it is from, for whom and in which place of
- * the stream, because a cipher does not say so (bundle-format T26).
+ * the stream, because a cipher does not say so.
  */
 import { Result, Schema } from "effect"
 import { BundleManifest, FileName, filesOf, INDEX_FILE } from "./bundle-manifest.ts"

@@ -1,5 +1,5 @@
 /**
- * The signed table of contents of a bundle (format §3): to whom, in which stream, and every part
+ * The signed table of contents of a bundle (format §2.3): to whom, in which stream, and every part
  * with its digests. It lies in clear on the stick and holds nothing personal.
  *
  * A file of the bundle is one age file, `p/000007.age`. It travels as one part of that name, or, cut
@@ -15,11 +15,11 @@ export const MANIFEST_BYTES_MAX = 16 * 1_048_576
 /** What is read, checked and noted at a time. Smaller ones are for tests; readers obey the manifest. */
 export const SEGMENT_BYTES = 8 * 1_048_576
 export const SEGMENT_BYTES_MIN = 4_096
-/** Below 2^31, so that every tool and every file system carries it (format §2). */
+/** Below 2^31, so that every tool and every file system carries it (format §2.2). */
 export const VOLUME_BYTES_MAX = 2_000_000_000
 /** The number of a volume has two digits. */
 export const VOLUMES_MAX = 99
-/** A bundle that was not fed in for so long is no longer believed (format §5). */
+/** A bundle that was not fed in for so long is no longer believed (format §2.6). */
 export const BUNDLE_MILLIS = 30 * 24 * 3_600_000
 
 const Sequence = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))

@@ -1,4 +1,4 @@
-/** Names every reason for which a bundle is not taken: stable codes, one meaning each (format §7). */
+/** Names every reason for which a bundle is not taken: stable codes, one meaning each (format §5). */
 import { Schema } from "effect"
 
 /** The closed list. Doors turn a code into what happened, why, and what to do. */

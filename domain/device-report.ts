@@ -1,5 +1,5 @@
 /**
- * What a device says of itself to central, over HTTPS and in its bundles (format §6.3): how far it
+ * What a device says of itself to central, over HTTPS and in its bundles (format §2.5): how far it
  * has come, what it holds, and how it is. It is how central knows what the next bundle need not
  * carry again. Nothing personal.
  */

@@ -1,5 +1,5 @@
 /**
- * What a receiver says of a bundle, signed, so that a courier can carry it back at once (format §8).
+ * What a receiver says of a bundle, signed, so that a courier can carry it back at once (format §2.10).
  * It names no person.
  */
 import { Schema } from "effect"

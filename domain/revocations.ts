@@ -1,5 +1,5 @@
 /**
- * The list of what central takes back (format §4.3): devices, single bundles, signing keys. It is
+ * The list of what central takes back (format §3.4): devices, single bundles, signing keys. It is
  * short, always whole, signed by the role `revocation`, and its version only ever grows.
  */
 import { Schema } from "effect"

@@ -1,4 +1,4 @@
-/** Lists the segments of a bundle: what is read, checked and noted at a time (format §3). */
+/** Lists the segments of a bundle: what is read, checked and noted at a time (format §2.3). */
 import { type BundleManifest, filesOf, type Part } from "./bundle-manifest.ts"
 import type { Digest } from "./id.ts"
 

@@ -1,5 +1,5 @@
 /**
- * Judges whether the next bundle of a stream may be applied (format §5): bundles of one direction
+ * Judges whether the next bundle of a stream may be applied (format §2.6): bundles of one direction
  * and one device form a chain, and what is old, foreign, forked or missing its ground is refused,
  * each by its own code.
  *
@@ -14,7 +14,7 @@ import { Digest } from "./id.ts"
 
 /** Digests of a stream that its receiver remembers: more bundles than a stick ever carries. */
 export const REMEMBERED = 100
-/** A jump further than this is no lost stick but somebody who wants to block the stream (T15). */
+/** A jump further than this is no lost stick but somebody who wants to block the stream (format §2.6). */
 export const SEQ_JUMP_MAX = 1_000
 /** So far a clock may be behind what was signed before a person should be told. */
 export const CLOCK_BEHIND_MILLIS = 10 * 60_000

@@ -1,5 +1,5 @@
 /**
- * Cuts the files of a bundle into parts that fit volumes (format §2.3): in order, at segment borders,
+ * Cuts the files of a bundle into parts that fit volumes (format §2.8): in order, at segment borders,
  * each volume filled before the next begins.
  */
 import { Result } from "effect"

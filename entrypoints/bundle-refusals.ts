@@ -1,4 +1,4 @@
-/** Says in words why a bundle was not taken, and what to do: one entry per code (format §7). */
+/** Says in words why a bundle was not taken, and what to do: one entry per code (format §5). */
 import type { BundleRefused, Damage } from "../application/bundle-ports.ts"
 import { Refused } from "../application/refused.ts"
 import type { BundleCode } from "../domain/bundle-refusal.ts"

@@ -5,11 +5,18 @@ import { beginAnew } from "../application/begin-anew.ts"
 import { Catalogue } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
 import { remove } from "../application/remove.ts"
-import { Kind } from "../domain/entity.ts"
-import { EntityId, OrganisationId } from "../domain/id.ts"
+import { Kind, LABEL_MAX } from "../domain/entity.ts"
+import { EntityId, OrganisationId, Text } from "../domain/id.ts"
 import { labelOf, ownOrganisation } from "../domain/record.ts"
-import { defineCommand } from "./command.ts"
+import { defineCommand, Positive } from "./command.ts"
 import { writeRoot } from "./root-files.ts"
+
+/** A shared secret is some dozens of characters; a whole file given by mistake is not one. */
+const SECRET_MAX = 4_096
+const Secret = Schema.NonEmptyString.check(
+  Schema.isMaxLength(SECRET_MAX),
+  Schema.isPattern(/^\P{Cs}*$/u)
+)
 
 const Listed = Schema.Struct({
   id: EntityId,
@@ -21,7 +28,7 @@ const Listed = Schema.Struct({
 export const listEntities = defineCommand({
   name: "central list",
   side: "central",
-  args: Schema.Struct({ kind: Kind, limit: Schema.Int }),
+  args: Schema.Struct({ kind: Kind, limit: Positive }),
   report: Schema.Struct({ records: Schema.Array(Listed), more: Schema.Boolean }),
   run: Effect.fn("listEntities")(function* ({ kind, limit }) {
     const catalogue = yield* Catalogue
@@ -61,9 +68,9 @@ export const ltiConsumerAdd = defineCommand({
   side: "central",
   args: Schema.Struct({
     organisation: OrganisationId,
-    label: Schema.String,
-    key: Schema.String,
-    secret: Schema.Redacted(Schema.String)
+    label: Text(LABEL_MAX),
+    key: Text(LABEL_MAX),
+    secret: Schema.Redacted(Secret)
   }),
   report: Schema.Struct({ id: EntityId, created: Schema.Boolean, offered: Schema.Int }),
   run: ({ secret, ...consumer }) => addLtiConsumer({ ...consumer, secret: Redacted.value(secret) })

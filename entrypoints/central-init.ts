@@ -79,6 +79,13 @@ const merged = Effect.fnUntraced(function* (
   fresh: boolean
 ) {
   const database = Option.getOrUndefined(options.database) ?? setup.database ?? before.database
+  if (database !== "embedded" && !(URL.canParse(database) && /^postgres(?:ql)?:/u.test(database))) {
+    return yield* refuse(
+      "E_DATABASE_ADDRESS",
+      "The database is neither embedded nor at an address that begins with postgres://.",
+      "Give --database postgres://user:password@host:5432/name, or leave it out."
+    )
+  }
   if (!fresh && database !== before.database) {
     return yield* refuse(
       "E_DATABASE_CHANGED",

@@ -8,13 +8,14 @@ import { DateTime, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
 import { KINDS, LABEL_MAX } from "../domain/entity.ts"
-import { EntityId, OrganisationId, Text } from "../domain/id.ts"
+import { DeliveryName, EntityId, Millis, OrganisationId, Text } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
 import { credentials, devices } from "./cli-clients.ts"
 import { rootTree } from "./cli-root.ts"
 import { answer, shared } from "./cli-run.ts"
+import { Positive } from "./command.ts"
 import { howToSign } from "./root-files.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
@@ -153,16 +154,17 @@ const millis = (name: string, text: Option.Option<string>) =>
       Option.match(DateTime.make(given), {
         onNone: () =>
           wrongPeriod(`--${name} "${given}" is not a moment.`, "Write it as 2026-11-21T08:00:00Z."),
-        onSome: (at) => Effect.succeed(DateTime.toEpochMillis(at))
+        onSome: (at) =>
+          isMillis(DateTime.toEpochMillis(at))
+            ? Effect.succeed(DateTime.toEpochMillis(at))
+            : wrongPeriod(`--${name} "${given}" is too far away.`, "Name a year from 1970 to 9999.")
       })
   })
 
 const wrongPeriod = (why: string, todo: string) =>
   Effect.fail(new Refused({ code: "E_USAGE", what: "Nothing was published.", why, todo, exit: 2 }))
 
-/** With or without its prefix; see `deliveryId`. */
-const DeliveryName = Text(LABEL_MAX)
-const Positive = Schema.Int.check(Schema.isGreaterThan(0))
+const isMillis = Schema.is(Millis)
 
 const publish = Command.make(
   "publish",

@@ -7,7 +7,8 @@ import path from "node:path"
 import { Effect, Schema } from "effect"
 import { Refused } from "../application/refused.ts"
 import { COST_DEFAULT, Cost } from "../domain/cost.ts"
-import { PublicKey } from "../domain/enrolment.ts"
+import { CLIENT_NAME_MAX, PublicKey } from "../domain/enrolment.ts"
+import { Text } from "../domain/id.ts"
 
 export const CentralSettings = Schema.Struct({
   side: Schema.Literal("central"),
@@ -32,7 +33,7 @@ export type CentralSettings = typeof CentralSettings.Type
 
 export const DeviceSettings = Schema.Struct({
   side: Schema.Literal("device"),
-  name: Schema.String,
+  name: Text(CLIENT_NAME_MAX),
   rootUrl: Schema.String,
   language: Schema.String,
   timeZone: Schema.String,

@@ -238,7 +238,12 @@ const notEnrolled = new Refused({
   todo: 'Run "testferry device enrol --login LOGIN" with the login of a sync manager.'
 })
 
-type OpeningFailure = DatabaseUnavailable | DatabaseTooNew | KeyFileRefused | SqlError.SqlError
+type OpeningFailure =
+  | DatabaseUnavailable
+  | DatabaseTooNew
+  | KeyFileRefused
+  | Authority.KeysOfAnother
+  | SqlError.SqlError
 
 /** Says in words why an installation could not be opened. */
 const refusedBy = (error: OpeningFailure): Refused => {
@@ -267,6 +272,13 @@ const refusedBy = (error: OpeningFailure): Refused => {
         what,
         why: `The key file ${error.path} is ${error.reason.replaceAll("-", " ")}.`,
         todo: "Make it readable for its owner only (chmod 600, its folder 700), or restore it."
+      })
+    case "KeysOfAnother":
+      return new Refused({
+        code: "E_OTHER_KEYS",
+        what,
+        why: "The database belongs to a central with other keys than those in this data directory.",
+        todo: "Copy the folder keys of that central into this data directory, or use a database of its own."
       })
     case "SqlError":
       return new Refused({

@@ -17,7 +17,16 @@ import type { FileKeys, SigningKey } from "./file-keys.ts"
 import { settleSetting } from "./sql-settings.ts"
 import { keyId, verify } from "./sshsig.ts"
 
-/** `holders`: whose keys sign the roots, where these keys are not to be on this disk. */
+/**
+ * The database belongs to a central with other keys: what this one certified, no device would
+ * believe, and what it has sealed, it could not open.
+ */
+export class KeysOfAnother extends Schema.TaggedError<KeysOfAnother>()("KeysOfAnother", {}) {}
+
+/**
+ * `holders`: whose keys sign the roots, where these keys are not to be on this disk. Fails with
+ * KeysOfAnother, and with KeyFileRefused.
+ */
 export const layer = (keys: FileKeys, holders?: RootHolders) =>
   Layer.effect(
     Authority,
@@ -32,6 +41,10 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
               : Effect.flatMap(firstRoot(keys, holders), (root) =>
                   Effect.orDie(settleSetting(sql, "root.draft", rootText(root)))
                 )
+      if ((yield* standing.versions).root > 0) {
+        const { document } = yield* standing.root
+        if (Option.isSome(yield* missingKey(keys)(document))) return yield* new KeysOfAnother()
+      }
       return Authority.of({
         draft: Effect.map(standing.versions, ({ root }) =>
           root === 0 && typeof draft === "string" ? Option.some(draft) : Option.none()
@@ -49,17 +62,7 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
             Effect.orDie(keys.ageIdentity(`ingest-${version}`, "x25519")),
             ({ recipient }) => ({ id: `i${version}`, recipient: Recipient.make(recipient) })
           ),
-        lacks: Effect.fn("Authority.lacks")(function* ({ ingest, roles }) {
-          for (const role of ["c2d", "deviceCa", "revocation"] as const) {
-            const here = yield* keys.signingKeys(KEY_NAME[role])
-            if (!here.some(({ keyId }) => roles[role].keys.includes(keyId)))
-              return Option.some(`a key of the role ${role}`)
-          }
-          const identities = yield* keys.ageIdentities("ingest", "x25519")
-          return identities.some(({ recipient }) => recipient === ingest.recipient)
-            ? Option.none()
-            : Option.some("the ingest key")
-        }, Effect.orDie),
+        lacks: missingKey(keys),
         signRoot: (text, ids) =>
           Effect.map(Effect.orDie(keys.signingKeys(KEY_NAME.root)), (here) =>
             signed(
@@ -71,6 +74,20 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
       })
     })
   )
+
+/** Which of central's own keys of a root document is not in this folder. */
+const missingKey = (keys: FileKeys) =>
+  Effect.fn("Authority.lacks")(function* ({ ingest, roles }: RootDocument) {
+    for (const role of ["c2d", "deviceCa", "revocation"] as const) {
+      const here = yield* keys.signingKeys(KEY_NAME[role])
+      if (!here.some(({ keyId }) => roles[role].keys.includes(keyId)))
+        return Option.some(`a key of the role ${role}`)
+    }
+    const identities = yield* keys.ageIdentities("ingest", "x25519")
+    return identities.some(({ recipient }) => recipient === ingest.recipient)
+      ? Option.none()
+      : Option.some("the ingest key")
+  }, Effect.orDie)
 
 const decodeRequest = Schema.decodeUnknownOption(EnrolmentRequest)
 

@@ -36,13 +36,6 @@ export const commonTables = Effect.gen(function* () {
       failures ${integer} NOT NULL,
       not_before_ms ${integer} NOT NULL
     ) ${table}`
-  yield* sql`
-    CREATE TABLE leases (
-      name TEXT PRIMARY KEY,
-      holder TEXT NOT NULL,
-      since_ms ${integer} NOT NULL,
-      until_ms ${integer} NOT NULL
-    ) ${table}`
 })
 
 /** Signed documents of which newer ones replace older: roots (all are kept) and revocation lists. */
@@ -122,8 +115,13 @@ const feeds = Effect.gen(function* () {
       body TEXT,
       PRIMARY KEY (organisation, id, kind)
     ) ${table}`
-  yield* sql`
-    CREATE INDEX offers_stamps ON offers (organisation, kind, id, stamp) WHERE digest IS NOT NULL`
+  // PostgreSQL refuses index rows of 2,700 bytes and more; the stamp of somebody whom hundreds of
+  // centers show is longer.
+  yield* sql.onDialectOrElse({
+    pg: () => Effect.void,
+    orElse: () => sql`
+      CREATE INDEX offers_stamps ON offers (organisation, kind, id, stamp) WHERE digest IS NOT NULL`
+  })
   yield* sql`CREATE UNIQUE INDEX offers_by_version ON offers (organisation, version)`
   yield* sql`CREATE INDEX offers_by_bucket ON offers (organisation, bucket, a, b)`
   yield* sql`CREATE INDEX offers_by_blob ON offers (blob) WHERE blob IS NOT NULL`
@@ -161,6 +159,17 @@ const doors = Effect.gen(function* () {
       work TEXT NOT NULL,
       PRIMARY KEY (file, login)
     ) ${table}`
+})
+
+const forgetting = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`CREATE TABLE retired (id TEXT PRIMARY KEY, key_version ${integer} NOT NULL) ${table}`
+  yield* sql`CREATE INDEX offers_by_id ON offers (id, kind) WHERE digest IS NOT NULL`
+  yield* sql`
+    DELETE FROM sealed
+    WHERE key NOT IN (SELECT kind || '/' || id FROM offers WHERE digest IS NOT NULL)`
+  yield* sql`ALTER TABLE import_work ADD COLUMN kept_ms ${integer} NOT NULL DEFAULT 0`
 })
 
 /** What a side received and sent, on central and on devices. */
@@ -209,6 +218,7 @@ export const centralMigrations = {
   "0002_catalogue": catalogue,
   "0003_feeds": feeds,
   "0004_doors": doors,
-  "0005_standing": standing,
-  "0006_bundles": devices
+  "0005_forgetting": forgetting,
+  "0006_standing": standing,
+  "0007_bundles": devices
 }

@@ -3,6 +3,7 @@
  * §1 to §7). What can be asked again is asked again; contents continue where they broke off.
  */
 import { Effect, Layer, Schedule, type Schema, Stream } from "effect"
+import { enable } from "effect/schema/SchemaJITCompiler"
 import { ENTITY_KEYS_MAX } from "../application/answer.ts"
 import {
   Central,
@@ -12,7 +13,7 @@ import {
   FeedReset
 } from "../application/ports.ts"
 import { Enrolment } from "../domain/enrolment.ts"
-import type { EntityKey } from "../domain/entity.ts"
+import { Entity, type EntityKey } from "../domain/entity.ts"
 import { Buckets, type Change, type Cursor, FeedPage } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { Capabilities } from "../domain/release.ts"
@@ -33,6 +34,10 @@ import {
   TryLater
 } from "./http-talk.ts"
 import { makeTokens, type TokenOptions } from "./http-token.ts"
+
+// What comes by the thousand is decoded by compiled code: a page in a third of the time.
+enable(FeedPage.ast)
+enable(Entity.ast)
 
 export interface HttpCentralOptions extends Line, Omit<TokenOptions, "audience"> {
   /** Central's name for itself, where it differs from `baseUrl` (behind address translation). */

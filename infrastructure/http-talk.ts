@@ -94,7 +94,8 @@ export const readValue = Effect.fnUntraced(function* <A, I>(
     return yield* new CentralInconsistent({ what: "the answer is not JSON" })
   }
   const text = yield* readText(reply, ANSWER_BYTES_MAX)
-  return yield* Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text).pipe(
+  return yield* Effect.try(() => JSON.parse(text)).pipe(
+    Effect.flatMap(Schema.decodeUnknownEffect(schema)),
     Effect.mapError(() => new CentralInconsistent({ what: "the answer has another form" }))
   )
 })

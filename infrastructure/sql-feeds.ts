@@ -9,7 +9,7 @@ import { Clock, Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import type { Offer } from "../application/ports.ts"
 import { FeedReset, Feeds } from "../application/ports.ts"
-import { Kind, keyText } from "../domain/entity.ts"
+import { type EntityKey, Kind, keyText } from "../domain/entity.ts"
 import type { Change } from "../domain/feed.ts"
 import { lifeBegan, lifeName, PAGE_CHANGES, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
@@ -105,6 +105,8 @@ const make = Effect.gen(function* () {
       WHERE feeds.organisation = ${organisation}
       GROUP BY feeds.head, bucket`
   })
+  const liveRows = (ids: ReadonlyArray<EntityId>) => sql<EntityKey>`
+    SELECT DISTINCT kind, id FROM offers WHERE digest IS NOT NULL AND ${sql.in("id", ids)}`
   // In the order of the index that has everything: bodies are not read on the way.
   const stampRows = (organisation: OrganisationId) => sql<StampRow>`
     SELECT kind, id, stamp FROM offers
@@ -176,6 +178,17 @@ const make = Effect.gen(function* () {
     stamps: Effect.fn("Feeds.stamps")(function* (organisation) {
       const rows = yield* stampRows(organisation)
       return new Map(rows.map((row) => [keyText(row), row.stamp]))
+    }, Effect.orDie),
+
+    offeredAnywhere: Effect.fn("Feeds.offeredAnywhere")(function* (keys) {
+      const asked = new Set(keys.map(keyText))
+      const found = new Set<string>()
+      yield* inChunks([...new Set(keys.map(({ id }) => id))], (chunk) =>
+        Effect.map(liveRows(chunk), (rows) => {
+          for (const row of rows) if (asked.has(keyText(row))) found.add(keyText(row))
+        })
+      )
+      return found
     }, Effect.orDie),
 
     append: (organisation, offers) =>

@@ -1,5 +1,5 @@
-/** Keeps the small books of an installation in SQL: history, executions, tries, lease, sealed boxes. */
-import { Clock, Effect, Layer, Option, Random, Schema } from "effect"
+/** Keeps the small books of an installation in SQL: history, executions, tries, sealed boxes. */
+import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import {
   Accounts,
@@ -98,6 +98,10 @@ export const layerSealedStore = Layer.effect(
               action: "DO UPDATE SET stamp = excluded.stamp, box = excluded.box"
             }
           })
+        ),
+      forget: (keys) =>
+        Effect.orDie(
+          inChunks(keys, (chunk) => sql`DELETE FROM sealed WHERE ${sql.in("key", chunk)}`)
         )
     })
   })
@@ -141,52 +145,27 @@ export const layerLoginTries = Layer.effect(
 )
 
 /**
- * A lease lives so long without a heartbeat; a holder renews it three times in that span. One that
- * ends later than that was written by a clock that has been set back since, and is free to take.
+ * One process owns a device's database, so that whose turn it is need not be written into it: nothing
+ * is left of a holder that crashed, and asking whether there is news writes nothing to the disk.
  */
-const LEASE_MILLIS = 60_000
-
 export const layerLease = Layer.effect(
   Lease,
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const take = Effect.fnUntraced(
-      function* (holder: string) {
-        const now = yield* Clock.currentTimeMillis
-        yield* sql`
-        INSERT INTO leases (name, holder, since_ms, until_ms)
-        VALUES ('sync', ${holder}, ${now}, ${now + LEASE_MILLIS})
-        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, since_ms = excluded.since_ms,
-          until_ms = excluded.until_ms
-        WHERE leases.until_ms <= ${now} OR leases.until_ms > ${now + LEASE_MILLIS}`
-        const [row] = yield* sql<{ holder: string; since_ms: number }>`
-        SELECT holder, since_ms FROM leases WHERE name = 'sync'`
-        if (row?.holder !== holder) return yield* new SyncRunning({ since: row?.since_ms ?? now })
-      },
-      Effect.catchTag("SqlError", Effect.die)
-    )
-    const renew = (holder: string) =>
-      Effect.flatMap(
-        Clock.currentTimeMillis,
-        (now) => sql`
-        UPDATE leases SET until_ms = ${now + LEASE_MILLIS}
-        WHERE name = 'sync' AND holder = ${holder}`
-      )
-    const heartbeat = (holder: string) =>
-      Effect.orDie(Effect.forever(Effect.andThen(Effect.sleep(LEASE_MILLIS / 3), renew(holder))))
-    const giveBack = (holder: string) =>
-      Effect.orDie(sql`DELETE FROM leases WHERE name = 'sync' AND holder = ${holder}`)
+  Effect.sync(() => {
+    let since: number | undefined
+    const take = Effect.gen(function* () {
+      if (since !== undefined) return yield* new SyncRunning({ since })
+      since = yield* Clock.currentTimeMillis
+    })
+    const giveBack = Effect.sync(() => {
+      since = undefined
+    })
     return Lease.of({
-      hold: Effect.fnUntraced(function* (effect) {
-        const holder = `${yield* Random.nextInt}.${yield* Random.nextInt}`
-        return yield* Effect.scoped(
-          Effect.gen(function* () {
-            yield* Effect.acquireRelease(take(holder), () => giveBack(holder))
-            yield* Effect.forkScoped(heartbeat(holder))
-            return yield* effect
-          })
+      hold: (effect) =>
+        Effect.acquireUseRelease(
+          take,
+          () => effect,
+          () => giveBack
         )
-      })
     })
   })
 )
@@ -212,21 +191,33 @@ export const layerImportWork = Layer.effect(
         )
         return found
       }, Effect.orDie),
-      keep: (file, done) =>
-        Effect.orDie(
-          insertRows(sql, {
-            table: "import_work",
-            columns: { file: "text", login: "text", work: "text" },
-            rows: done.map(({ login, user, wrap }) => ({
-              file,
-              login,
-              work: canonical({ user, wrap })
-            })),
-            onConflict: { key: ["file", "login"], action: "DO UPDATE SET work = excluded.work" }
-          })
-        ),
+      keep: Effect.fn("ImportWork.keep")(function* (file, done) {
+        const kept_ms = yield* Clock.currentTimeMillis
+        yield* insertRows(sql, {
+          table: "import_work",
+          columns: { file: "text", login: "text", work: "text", kept_ms: "integer" },
+          rows: done.map(({ login, user, wrap }) => ({
+            file,
+            login,
+            work: canonical({ user, wrap }),
+            kept_ms
+          })),
+          onConflict: {
+            key: ["file", "login"],
+            action: "DO UPDATE SET work = excluded.work, kept_ms = excluded.kept_ms"
+          }
+        })
+      }, Effect.orDie),
       forget: (file) =>
-        Effect.orDie(Effect.asVoid(sql`DELETE FROM import_work WHERE file = ${file}`))
+        Effect.orDie(Effect.asVoid(sql`DELETE FROM import_work WHERE file = ${file}`)),
+      forgetLogins: (logins) =>
+        Effect.orDie(
+          inChunks(logins, (chunk) => sql`DELETE FROM import_work WHERE ${sql.in("login", chunk)}`)
+        ),
+      forgetOutside: (from, to) =>
+        Effect.orDie(
+          Effect.asVoid(sql`DELETE FROM import_work WHERE kept_ms < ${from} OR kept_ms > ${to}`)
+        )
     })
   })
 )

@@ -16,7 +16,7 @@
 import fs from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { Context, Effect, Layer, Schema, Semaphore } from "effect"
-import { Reactivity } from "effect/reactivity"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, type SqlError, Statement } from "effect/sql"
 import { lock } from "./process-lock.ts"
 import * as Connection from "./sqlite-connection.ts"
@@ -143,6 +143,8 @@ const unusable = (file: string, cause: unknown): DatabaseUnavailable => {
 const FULL = /database or disk is full|ENOSPC|EDQUOT/
 
 const SETTINGS = [
+  // A body is one to two KB: pages of twice the usual size waste less, and half as many are written.
+  "PRAGMA page_size = 8192",
   "PRAGMA locking_mode = EXCLUSIVE",
   "PRAGMA journal_mode = WAL",
   "PRAGMA synchronous = FULL",

@@ -1,7 +1,6 @@
 /** Says what every adapter of the small books keeps: of both sides, of central, of a device. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Fiber, type Layer, Option } from "effect"
-import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import {
   type Account,
@@ -39,10 +38,7 @@ export const centralSuite = <E>(
     accounts(claims(layer))
   })
 
-export const deviceSuite = <E>(
-  name: string,
-  layer: Layer.Layer<Both | Executions | Lease | SqlClient.SqlClient, E>
-) =>
+export const deviceSuite = <E>(name: string, layer: Layer.Layer<Both | Executions | Lease, E>) =>
   describe(`a device's books, ${name}`, () => {
     history(claims(layer))
     tries(claims(layer))
@@ -153,10 +149,43 @@ const sealed = (claim: Claim<SealedStore>) =>
       assert.strictEqual(found.size, boxes.length)
       assert.deepStrictEqual(found.get(first.key), { stamp: "2", box: "new" })
       assert.deepStrictEqual(found.get("é/n1499"), { stamp: "1", box: "n1499" })
+      yield* store.forget([])
+      yield* store.forget(["unknown", ...boxes.slice(1).map(({ key }) => key)])
+      const left = yield* store.find(boxes.map(({ key }) => key))
+      assert.deepStrictEqual([...left.keys()], ["é/n0000"])
     })
   )
 
-const work = (claim: Claim<ImportWork>) =>
+const work = (claim: Claim<ImportWork>) => {
+  claim(
+    "forget the work for some logins, and what was kept too long or by a wrong clock",
+    Effect.gen(function* () {
+      const work = yield* ImportWork
+      const paid = many((login) => ({ login, user: id(`usr_${login}`), wrap: wrap() }))
+      const logins = paid.map(({ login }) => login)
+      const left = (file: Digest) =>
+        Effect.map(work.find(file, logins), (found) => [...found.keys()])
+      yield* TestClock.setTime(1_000)
+      yield* work.keep(digest("a"), paid)
+      yield* TestClock.setTime(2_000)
+      yield* work.keep(digest("b"), paid.slice(0, 2))
+      yield* work.forgetLogins([])
+      yield* work.forgetLogins(["nobody", ...logins.slice(1)])
+      assert.deepStrictEqual(yield* left(digest("a")), ["n0000"])
+      assert.deepStrictEqual(yield* left(digest("b")), ["n0000"])
+      yield* work.forgetOutside(1_000, 2_000)
+      assert.lengthOf(yield* left(digest("a")), 1)
+      yield* work.keep(digest("a"), paid.slice(0, 1))
+      yield* work.forgetOutside(2_000, 2_000)
+      assert.lengthOf(yield* left(digest("a")), 1)
+      yield* work.forgetOutside(2_001, 3_000)
+      assert.lengthOf(yield* left(digest("b")), 0)
+      yield* work.keep(digest("b"), paid.slice(0, 1))
+      yield* work.forgetOutside(0, 1_999)
+      assert.lengthOf(yield* left(digest("b")), 0)
+    })
+  )
+
   claim(
     "keep paid wraps by file and login until the file is done",
     Effect.gen(function* () {
@@ -179,6 +208,7 @@ const work = (claim: Claim<ImportWork>) =>
       assert.strictEqual((yield* work.find(digest("b"), logins)).size, 2)
     })
   )
+}
 
 const accounts = (claim: Claim<Accounts>) =>
   claim(
@@ -237,7 +267,7 @@ const executions = (claim: Claim<Executions>) =>
     })
   )
 
-const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
+const lease = (claim: Claim<Lease>) => {
   /** Holds the lease until told to let go; answers once it is held. */
   const holder = Effect.fnUntraced(function* () {
     const lease = yield* Lease
@@ -277,7 +307,7 @@ const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
   )
 
   claim(
-    "stay with one who takes longer than a lease lives",
+    "stay with one who takes long",
     Effect.gen(function* () {
       const lease = yield* Lease
       const first = yield* holder()
@@ -287,23 +317,6 @@ const lease = (claim: Claim<Lease | SqlClient.SqlClient>) => {
       }
       yield* first.letGo
       yield* lease.hold(Effect.void)
-    })
-  )
-
-  claim(
-    "pass from a holder that crashed to the next when it has expired, and only then",
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`
-        INSERT INTO leases (name, holder, since_ms, until_ms) VALUES ('sync', 'crashed', 7, 60000)`
-      yield* TestClock.adjust("59999 millis")
-      assert.deepInclude(yield* refused, { _tag: "SyncRunning", since: 7 })
-      yield* TestClock.adjust("1 millis")
-      const next = yield* holder()
-      assert.deepInclude(yield* refused, { _tag: "SyncRunning", since: 60_000 })
-      yield* sql`UPDATE leases SET holder = 'who came next'`
-      yield* next.letGo
-      assert.strictEqual((yield* refused)._tag, "SyncRunning")
     })
   )
 
