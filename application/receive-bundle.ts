@@ -128,14 +128,15 @@ const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundl
   const bundle = yield* checkManifest(found, opened, "d2c", yield* trustInDevice(client))
   const { document } = yield* standing.root
   const { list } = yield* standing.revocations
-  const state = yield* stateOf(bundle.manifest.stream, document.epoch)
+  const state = yield* stateOf(bundle.manifest.stream, 1)
   const judgement = wasApplied(bundle, state)
     ? "already applied"
     : yield* settled(
         judge(bundle.manifest, bundle.digest, {
           me: "central",
           state,
-          rootEpoch: document.epoch,
+          // A device that has not heard of a new epoch yet goes on in the old one.
+          rootEpoch: epochOf(bundle.manifest, state, document.epoch),
           // A device learns of revocations late, and what it sends never grows too old.
           revocations: 0,
           now,
@@ -152,6 +153,10 @@ const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundl
   }
   return { bundle, judgement, state }
 })
+
+/** The epoch that a bundle may be of: not before the stream's last, not after the root's. */
+const epochOf = ({ epoch }: BundleManifest, state: StreamState, newest: number): number =>
+  epoch >= state.epoch && epoch <= newest ? epoch : newest
 
 /** An old stick that comes back is no fork: its bundle is among those that were applied. */
 const wasApplied = ({ digest, manifest }: CheckedManifest, state: StreamState): boolean =>

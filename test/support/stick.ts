@@ -60,11 +60,11 @@ export const withStick =
   (stick: MemoryStick) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     effect.pipe(
-      Effect.provideService(Medium, medium(stick)),
+      Effect.provideService(Medium, mediumOf(stick)),
       Effect.provideService(Stick, writer(stick))
     )
 
-const medium = (stick: MemoryStick): Medium["Service"] => ({
+export const mediumOf = (stick: MemoryStick): Medium["Service"] => ({
   find: () =>
     Effect.sync(() =>
       stick.bundles.map(
