@@ -57,7 +57,33 @@ const holdings = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** The ledger, and beside each line the record itself until it may be forgotten (format §3.7). */
+const outbox = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE outbox (
+      number ${integer} PRIMARY KEY,
+      prev TEXT,
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      revision ${integer} NOT NULL,
+      sha256 TEXT NOT NULL,
+      stage TEXT NOT NULL,
+      end_stage TEXT NOT NULL,
+      body TEXT,
+      tries ${integer} NOT NULL,
+      reason TEXT,
+      head TEXT NOT NULL
+    ) ${table}`
+  yield* sql`CREATE INDEX outbox_by_stage ON outbox (stage, number)`
+  yield* sql`CREATE INDEX outbox_by_digest ON outbox (sha256)`
+  yield* sql`CREATE INDEX outbox_by_id ON outbox (id)`
+})
+
 export const deviceMigrations = {
   "0001_common": commonTables,
-  "0002_holdings": holdings
+  "0002_holdings": holdings,
+  // 0003 and 0004 belong to the signed documents and streams of bundles.
+  "0005_outbox": outbox
 }
