@@ -33,6 +33,7 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
@@ -124,6 +125,7 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlLedgers.layerHistory,
     SqlLedgers.layerLoginTries,
     SqlLedgers.layerLease,
+    Layer.provide(SqlOutbox.layer, CryptoPorts.layerHashing),
     layerAtomic,
     PackageFiles.layerContents,
     CryptoPorts.layerHashing,
