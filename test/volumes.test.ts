@@ -5,9 +5,10 @@ import {
   type BundleManifest,
   manifestText,
   readManifest,
+  streamOf,
   VOLUME_BYTES_MAX
 } from "../domain/bundle-manifest.ts"
-import { Digest } from "../domain/id.ts"
+import { DeviceId, Digest } from "../domain/id.ts"
 import {
   checksums,
   README_BYTES_MAX,
@@ -37,11 +38,24 @@ const filesOf = (sizes: ReadonlyArray<number>): ReadonlyArray<FileToCut> =>
     size
   }))
 
+const DEVICE = DeviceId.make(`dev_${"w".repeat(32)}`)
+const NUMBER = Number.MAX_SAFE_INTEGER
+const TIME = 253_402_300_799_999
+/** A manifest as long as any. */
+const WIDE: BundleManifest = {
+  ...bundle({ sizes: [1] }).manifest,
+  stream: streamOf("d2c", DEVICE),
+  ...({ epoch: NUMBER, seq: NUMBER, prev: DIGEST, mode: "delta", base: NUMBER - 1 } as const),
+  ...({ from: DEVICE, to: "central", root: NUMBER, revocations: NUMBER } as const),
+  ...{ createdAt: TIME - 1, expires: TIME, ledger: { count: NUMBER, head: DIGEST } },
+  ack: { stream: streamOf("c2d", DEVICE), epoch: NUMBER, seq: NUMBER, head: DIGEST }
+}
+
 /** The volumes that the writer would make of parts so placed, with all that may lie beside them. */
 const sizesOf = (placed: ReadonlyArray<PlacedPart>, segment: number, extra: number) => {
   const volumes = placed.at(-1)?.volume ?? 1
   const manifest: BundleManifest = {
-    ...bundle({ sizes: [1] }).manifest,
+    ...WIDE,
     segment,
     volumes,
     parts: placed.map(({ name, role, size, volume }) => ({
@@ -78,10 +92,11 @@ describe("cut", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 60 }),
-        fc.integer({ min: 90_000, max: 400_000 }),
+        fc.integer({ min: 150_000, max: 600_000 }),
         fc.integer({ min: 0, max: 5_000 }),
-        (sizes, volume, extra) => {
-          const files = filesOf([1_000, ...sizes])
+        fc.integer({ min: 1, max: 3_000_000 }),
+        (sizes, volume, extra, large) => {
+          const files = filesOf([1_000, ...sizes, large])
           const placed = Result.getOrThrow(cut(files, { volume, segment: SEGMENT, extra }))
           const volumes = sizesOf(placed, SEGMENT, extra)
           for (const [at, { bytes, entries }] of volumes.entries()) {
