@@ -5,6 +5,7 @@
  * defects (they die in the adapter); typed errors are those on which a caller acts.
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import type { DeviceReport } from "../domain/device-report.ts"
 import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
@@ -496,6 +497,19 @@ export class Central extends Context.Service<
     readonly blob: (blob: Digest, offset: number) => Stream.Stream<Uint8Array, CentralFailure>
   }
 >()("testferry/Central") {}
+
+/** What central signs beside the feed, for devices with a network; bundles bring it along. */
+export class CentralDocuments extends Context.Service<
+  CentralDocuments,
+  {
+    /** Root documents after a version, oldest first; perhaps not all of them at once. */
+    readonly roots: (after: number) => Effect.Effect<ReadonlyArray<Signed>, CentralFailure>
+    readonly revocations: Effect.Effect<Signed, CentralFailure>
+    readonly certificate: Effect.Effect<Signed, CentralFailure>
+    /** Tells central where this device stands, so that its next bundle carries only what is new. */
+    readonly report: (report: DeviceReport) => Effect.Effect<void, CentralFailure>
+  }
+>()("testferry/CentralDocuments") {}
 
 /** Central at the moment of enrolment, when the device has no certificate yet. */
 export class CentralDesk extends Context.Service<

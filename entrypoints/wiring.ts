@@ -14,6 +14,7 @@ import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
 import * as BundleCentral from "../infrastructure/bundle-central.ts"
 import * as BundleKeys from "../infrastructure/bundle-keys.ts"
+import * as BundleSignatures from "../infrastructure/bundle-signatures.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceFacts from "../infrastructure/device-facts.ts"
@@ -144,7 +145,7 @@ const layerStores = (directory: string) => {
 }
 
 /** Whom this side trusts, and whose signatures hold. */
-const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleKeys.layerSignatures)
+const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleSignatures.layer)
 
 const layerAtomic = Layer.effect(
   Atomic,

@@ -1,130 +1,151 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import {
   type BundleManifest,
-  filesOf,
   manifestText,
-  type Part,
   readManifest,
-  streamOf
+  VOLUME_BYTES_MAX
 } from "../domain/bundle-manifest.ts"
-import { DeviceId, Digest } from "../domain/id.ts"
-import { cut, type FileToCut } from "../domain/volumes.ts"
+import { Digest } from "../domain/id.ts"
+import {
+  checksums,
+  README_BYTES_MAX,
+  VOLUME_ENTRIES_MAX,
+  volumeBytes
+} from "../domain/volume-contents.ts"
+import {
+  cut,
+  type FileToCut,
+  PARTS_MAX,
+  type PlacedPart,
+  rootsBytes,
+  SIGNATURE_BYTES
+} from "../domain/volumes.ts"
+import { README } from "../infrastructure/stick-readme.ts"
+import { bundle } from "./support/bundles.ts"
 
-const ME = DeviceId.make("dev_abcdef")
-const DIGEST = Digest.make("0".repeat(64))
 const SEGMENT = 4_096
-const VOLUME = 60_000
+const DIGEST = Digest.make("e".repeat(64))
+/** What is kept free for a manifest with wider numbers and more volumes. */
+const SPARE = 2_000
 
-const files = fc.array(fc.integer({ min: 1, max: 120_000 }), { maxLength: 12 }).map((sizes) => [
-  { name: "p/000000.age", role: "index" as const, size: 900 },
-  ...sizes.map(
-    (size, at): FileToCut => ({
-      name: `p/${String(at + 1).padStart(6, "0")}.age`,
-      role: at === 0 ? "records" : "blob",
-      size
-    })
-  )
-])
+const filesOf = (sizes: ReadonlyArray<number>): ReadonlyArray<FileToCut> =>
+  sizes.map((size, at) => ({
+    name: `p/${String(at).padStart(6, "0")}.age`,
+    role: at === 0 ? "index" : at === 1 ? "records" : "blob",
+    size
+  }))
 
-const cutAll = (given: ReadonlyArray<FileToCut>, volume = VOLUME) =>
-  cut(given, { volume, segment: SEGMENT, extra: 0 })
-
-const manifestOf = (given: ReadonlyArray<FileToCut>): BundleManifest => {
-  const placed = Result.getOrThrow(cutAll(given))
-  const parts = placed.map(
-    ({ name, role, size, volume }): Part => ({
+/** The volumes that the writer would make of parts so placed, with all that may lie beside them. */
+const sizesOf = (placed: ReadonlyArray<PlacedPart>, segment: number, extra: number) => {
+  const volumes = placed.at(-1)?.volume ?? 1
+  const manifest: BundleManifest = {
+    ...bundle({ sizes: [1] }).manifest,
+    segment,
+    volumes,
+    parts: placed.map(({ name, role, size, volume }) => ({
       name,
       role,
       volume,
       size,
       sha256: DIGEST,
-      segments: Array.from({ length: Math.ceil(size / SEGMENT) }, () => DIGEST)
-    })
-  )
-  return {
-    schema: "testferry/manifest/1",
-    bundle: "0".repeat(36),
-    stream: streamOf("c2d", ME),
-    epoch: 1,
-    seq: 1,
-    prev: null,
-    mode: "full",
-    base: 0,
-    from: "central",
-    to: ME,
-    createdAt: 1,
-    expires: 2,
-    root: 1,
-    revocations: 0,
-    ack: null,
-    ledger: null,
-    segment: SEGMENT,
-    volumes: parts.at(-1)?.volume ?? 1,
-    parts
+      segments: Array.from({ length: Math.ceil(size / segment) }, () => DIGEST)
+    }))
   }
+  const text = manifestText(manifest)
+  const read = readManifest(text)
+  assert.isTrue(Result.isSuccess(read), JSON.stringify(read))
+  return Array.from({ length: volumes }, (_, at) => {
+    const entries = [
+      { name: "README.txt", size: README_BYTES_MAX },
+      { name: "manifest.json", size: text.length },
+      { name: "manifest.json.sig", size: SIGNATURE_BYTES },
+      ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => ({
+        name: `manifest.json.sig.${number}`,
+        size: SIGNATURE_BYTES
+      })),
+      ...placed.filter(({ volume }) => volume === at + 1)
+    ]
+    const sums = checksums(entries.map(({ name }) => ({ name, sha256: DIGEST })))
+    const all = [...entries, { name: "SHA256SUMS", size: sums.length }]
+    return { entries: all.length, bytes: volumeBytes(all) + extra }
+  })
 }
 
-describe("files that are cut into volumes", () => {
-  it("are all there, each byte once, cut at segments only, and no volume is too large", () => {
+describe("cut", () => {
+  it("places what fits when the manifest is made, and fills every volume before the next", () =>
     fc.assert(
-      fc.property(files, (given) => {
-        const placed = Result.getOrThrow(cutAll(given))
-        for (const { name, size } of given) {
-          const pieces = placed.filter(({ file }) => file === name)
-          let at = 0
-          for (const piece of pieces) {
-            assert.strictEqual(piece.offset, at)
-            assert.strictEqual(piece.offset % SEGMENT, 0)
-            at += piece.size
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 60 }),
+        fc.integer({ min: 90_000, max: 400_000 }),
+        fc.integer({ min: 0, max: 5_000 }),
+        (sizes, volume, extra) => {
+          const files = filesOf([1_000, ...sizes])
+          const placed = Result.getOrThrow(cut(files, { volume, segment: SEGMENT, extra }))
+          const volumes = sizesOf(placed, SEGMENT, extra)
+          for (const [at, { bytes, entries }] of volumes.entries()) {
+            assert.isAtMost(bytes, volume)
+            assert.isAtMost(entries, VOLUME_ENTRIES_MAX)
+            if (at < volumes.length - 1) assert.isAbove(bytes + SEGMENT + SPARE, volume)
           }
-          assert.strictEqual(at, size)
+          for (const { name, size } of files) {
+            const pieces = placed.filter(({ file }) => file === name)
+            assert.strictEqual(
+              pieces.reduce((sum, piece) => sum + piece.size, 0),
+              size
+            )
+          }
         }
-        const manifest = manifestText(manifestOf(given)).length
-        for (const volume of new Set(placed.map((one) => one.volume))) {
-          const here = placed.filter((one) => one.volume === volume)
-          const bytes = here.reduce((sum, { size }) => sum + size + 200, 0)
-          assert.isAtMost(bytes + manifest, VOLUME)
-        }
-      }),
-      { numRuns: 200 }
+      ),
+      { numRuns: 60 }
+    ))
+
+  it("gives no volume more entries than readers take", () => {
+    const files = filesOf([1_000, ...Array.from({ length: 2 * PARTS_MAX }, () => 10)])
+    const placed = Result.getOrThrow(
+      cut(files, { volume: VOLUME_BYTES_MAX, segment: 8 * 1_048_576, extra: 0 })
     )
+    const volumes = sizesOf(placed, 8 * 1_048_576, 0)
+    assert.strictEqual(volumes.length, 3)
+    for (const { entries } of volumes) assert.isAtMost(entries, VOLUME_ENTRIES_MAX)
   })
 
-  it("are put together again by what the manifest says", () => {
-    fc.assert(
-      fc.property(files, (given) => {
-        const manifest = Result.getOrThrow(readManifest(manifestText(manifestOf(given))))
-        assert.deepStrictEqual(
-          filesOf(manifest).map(({ name, role, size }) => ({ name, role, size })),
-          given
-        )
-        for (const { parts } of filesOf(manifest)) {
-          parts.reduce((at, { offset, part }) => {
-            assert.strictEqual(offset, at)
-            return at + part.size
-          }, 0)
-        }
-      }),
-      { numRuns: 200 }
+  it("puts 20 GB into eleven volumes, each within a segment of being full", () => {
+    const files = filesOf([1_000, ...Array.from({ length: 20 }, () => 1_000_000_000)])
+    const placed = Result.getOrThrow(
+      cut(files, { volume: VOLUME_BYTES_MAX, segment: 8 * 1_048_576, extra: 0 })
     )
+    const volumes = sizesOf(placed, 8 * 1_048_576, 0)
+    assert.strictEqual(volumes.length, 11)
   })
 
-  it("are refused where a volume holds no segment, or the index does not fit the first", () => {
-    const index = { name: "p/000000.age", role: "index" as const, size: 50_000 }
-    for (const [given, volume] of [
-      [{ ...index, size: 900 }, 29_000],
-      [index, 62_000],
-      [{ ...index, size: 900 }, 10]
-    ] as const) {
-      const found = cutAll([given], volume)
-      assert.deepInclude(Result.isFailure(found) ? found.failure : {}, { code: "E_VOL_TOO_BIG" })
+  it("refuses volumes that hold no segment, too many volumes, and an endless manifest", () => {
+    const refused = (sizes: ReadonlyArray<number>, volume: number, segment = SEGMENT) => {
+      const result = cut(filesOf(sizes), { volume, segment, extra: 0 })
+      return Result.isFailure(result) ? `${result.failure.code} ${result.failure.detail}` : ""
     }
-    const large = [
-      { ...index, size: 900 },
-      { name: "p/000001.age", role: "blob" as const, size: 99 * VOLUME }
+    assert.include(refused([1_000, 5_000], 20_000), "single segment")
+    assert.include(refused([1_000, 3e9], 20_000_000, 8 * 1_048_576), "volumes")
+    assert.include(refused([60_000, 5_000], 50_000), "index")
+    assert.include(refused([1_000, 2_000_000_000], VOLUME_BYTES_MAX), "manifest")
+  })
+
+  it("counts what root documents take, and no byte less", () => {
+    const roots = [{ text: '{"id":"é"}', signatures: ["abc", "def"] }]
+    const entries = [
+      { name: "root/000001.json", size: 11 },
+      { name: "root/000001.json.sig.1", size: 3 },
+      { name: "root/000001.json.sig.2", size: 3 }
     ]
-    assert.isTrue(Result.isFailure(cutAll(large)))
+    const sums = checksums(entries.map(({ name }) => ({ name, sha256: DIGEST })))
+    assert.strictEqual(rootsBytes(roots), volumeBytes(entries) - volumeBytes([]) + sums.length)
+  })
+
+  it("has room for the README and our signatures", () => {
+    assert.isAtMost(Buffer.byteLength(README), README_BYTES_MAX)
+    for (const { length } of bundle({ sizes: [1] }).signed.signatures) {
+      assert.isAtMost(length, SIGNATURE_BYTES)
+    }
   })
 })
