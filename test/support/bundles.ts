@@ -1,12 +1,7 @@
 /** Gives tests whole bundles: cut, measured and signed as ours are, with their parts in memory. */
 import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
 import { Effect, Layer, Result, Stream } from "effect"
-import {
-  type PartSource,
-  Signatures,
-  Stick,
-  type Trust
-} from "../../application/bundle-ports.ts"
+import { type PartSource, Signatures, Stick, type Trust } from "../../application/bundle-ports.ts"
 import {
   BUNDLE_MILLIS,
   type BundleManifest,
