@@ -8,7 +8,8 @@
  */
 import { Clock, Effect, Option, Schema } from "effect"
 import type { Digest } from "../domain/id.ts"
-import { type AccessToken, type Assertion, type Client, Clients, Hashing, Tokens } from "./ports.ts"
+import { type Client, Clients, Hashing } from "./ports.ts"
+import { type AccessToken, type Assertion, Tokens } from "./token-ports.ts"
 
 /** An assertion lives at most a minute (format §3.3). */
 export const ASSERTION_MILLIS = 60_000

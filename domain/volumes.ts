@@ -57,7 +57,7 @@ export const PARTS_MAX =
  * is what every volume carries beside parts: `rootsBytes` of its root documents.
  *
  * How long the manifest gets depends on how many parts there are, and these on what room it leaves.
- * So the number of volumes is guessed, from below: no more than it cuts are ever made of files.
+ * So the number of volumes is guessed, from below; each volume but the first cuts one file at most.
  */
 export const cut = (
   files: ReadonlyArray<FileToCut>,
@@ -65,15 +65,17 @@ export const cut = (
 ): Result.Result<ReadonlyArray<PlacedPart>, Refusal> => {
   const { extra, segment, volume } = options
   const segments = files.reduce((sum, { size }) => sum + Math.ceil(size / segment), 0)
-  for (let guess = 1; ; guess = Math.min(2 * guess, VOLUMES_MAX)) {
+  for (let guess = 1; ; ) {
     const manifest = manifestBytes(files.length + guess - 1, segments)
     if (manifest > MANIFEST_BYTES_MAX) return tooBig(`its manifest would have ${manifest} bytes`)
     const room = volume - extra - documentBytes(manifest)
     if (room < segment + PART_BYTES) return tooBig("a volume does not hold a single segment")
     const placed = place(files, room, segment)
-    const volumes = Result.isSuccess(placed) ? (placed.success.at(-1)?.volume ?? 1) : 0
+    if (Result.isFailure(placed)) return placed
+    const volumes = placed.success.at(-1)?.volume ?? 1
+    if (volumes > VOLUMES_MAX) return tooBig(`the bundle would have ${volumes} volumes`)
     if (volumes <= guess) return placed
-    if (guess === VOLUMES_MAX) return tooBig(`the bundle would have ${volumes} volumes`)
+    guess = volumes
   }
 }
 
@@ -140,7 +142,7 @@ const ROOT_NAME = printEntryName({ kind: "root", version: 1 })
 const ROOT_SIGNATURE_NAME = printEntryName({ kind: "root-signature", version: 1, number: 1 })
 
 /** Bytes of one signature of ours, and some to spare. */
-const SIGNATURE_BYTES = 512
+export const SIGNATURE_BYTES = 512
 
 /** What a volume holds beside parts and root documents, at most. */
 const documentBytes = (manifest: number): number =>

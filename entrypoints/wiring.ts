@@ -33,6 +33,7 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
@@ -126,6 +127,7 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlLedgers.layerHistory,
     SqlLedgers.layerLoginTries,
     SqlLedgers.layerLease,
+    Layer.provide(SqlOutbox.layer, CryptoPorts.layerHashing),
     layerAtomic,
     PackageFiles.layerContents,
     CryptoPorts.layerHashing,
@@ -136,7 +138,7 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlStreams.layer
   ).pipe(Layer.provideMerge(layerTrust))
 
-/** Contents, and beside them the files of bundles that come and go, and the sticks they go by. */
+/** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
   return Layer.mergeAll(

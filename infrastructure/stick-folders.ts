@@ -19,9 +19,6 @@ const DIRECTIONS = [
   ["c2d", "to-device"],
   ["d2c", "to-central"]
 ] as const
-/** Any of them shows that a folder is TESTFERRY, or a copy of it under another name. */
-const ROOT_FOLDERS = ["to-device", "to-central", "receipts", "enrol"]
-
 /** Names in one folder: a thousand devices, or the notes of a year, and whatever else lies there. */
 const NAMES_MAX = 10_000
 
@@ -69,7 +66,8 @@ const rootOf = Effect.fnUntraced(function* (folder: string) {
   const below = path.join(folder, STICK_FOLDER)
   if (yield* isFolder(below)) return below
   if (path.basename(folder) === STICK_FOLDER) return folder
-  for (const name of ROOT_FOLDERS) {
+  // A copy of it under another name. Others too may have a folder that is called "receipts".
+  for (const [, name] of DIRECTIONS) {
     if (yield* isFolder(path.join(folder, name))) return folder
   }
   return undefined

@@ -14,7 +14,7 @@ import says that something is damaged, copy the named file again, or ask the
 office for a new stick.
 
 HOW TO CHECK IT
-With Testferry:          testferry stick check <this stick>
+With Testferry:          testferry bundle verify <this stick>
 With common tools, in the folder of a bundle (to-device/... or to-central/...);
 take the real name of the file for V.zip:
   1. Is the archive whole?
@@ -51,7 +51,7 @@ l'importation annonce un dommage, copiez de nouveau le fichier nommé, ou demand
 une nouvelle clé au bureau.
 
 COMMENT LA VÉRIFIER
-Avec Testferry :         testferry stick check <cette clé>
+Avec Testferry :         testferry bundle verify <cette clé>
 Avec des outils courants, dans le dossier d'un envoi (to-device/... ou
 to-central/...) ; mettez le vrai nom du fichier à la place de V.zip :
   1. L'archive est-elle entière ?

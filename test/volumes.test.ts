@@ -5,25 +5,31 @@ import {
   type BundleManifest,
   manifestText,
   readManifest,
+  streamOf,
   VOLUME_BYTES_MAX
 } from "../domain/bundle-manifest.ts"
-import { Digest } from "../domain/id.ts"
+import { DeviceId, Digest } from "../domain/id.ts"
 import {
   checksums,
   README_BYTES_MAX,
   VOLUME_ENTRIES_MAX,
   volumeBytes
 } from "../domain/volume-contents.ts"
-import { cut, type FileToCut, PARTS_MAX, type PlacedPart, rootsBytes } from "../domain/volumes.ts"
+import {
+  cut,
+  type FileToCut,
+  PARTS_MAX,
+  type PlacedPart,
+  rootsBytes,
+  SIGNATURE_BYTES
+} from "../domain/volumes.ts"
 import { README } from "../infrastructure/stick-readme.ts"
 import { bundle } from "./support/bundles.ts"
 
 const SEGMENT = 4_096
 const DIGEST = Digest.make("e".repeat(64))
-/** An ed25519 signature in its armor, as long as any of ours. */
-const SIGNATURE = bundle({ sizes: [1] }).signed.signatures[0]?.length ?? 0
-/** What is kept free for signatures and a README that are not there. */
-const SPARE = 8 * 700 + README_BYTES_MAX + 99 * 200
+/** What is kept free for a manifest with wider numbers and more volumes. */
+const SPARE = 2_000
 
 const filesOf = (sizes: ReadonlyArray<number>): ReadonlyArray<FileToCut> =>
   sizes.map((size, at) => ({
@@ -32,11 +38,24 @@ const filesOf = (sizes: ReadonlyArray<number>): ReadonlyArray<FileToCut> =>
     size
   }))
 
-/** The volumes that the writer would make of parts so placed. */
+const DEVICE = DeviceId.make(`dev_${"w".repeat(32)}`)
+const NUMBER = Number.MAX_SAFE_INTEGER
+const TIME = 253_402_300_799_999
+/** A manifest as long as any. */
+const WIDE: BundleManifest = {
+  ...bundle({ sizes: [1] }).manifest,
+  stream: streamOf("d2c", DEVICE),
+  ...({ epoch: NUMBER, seq: NUMBER, prev: DIGEST, mode: "delta", base: NUMBER - 1 } as const),
+  ...({ from: DEVICE, to: "central", root: NUMBER, revocations: NUMBER } as const),
+  ...{ createdAt: TIME - 1, expires: TIME, ledger: { count: NUMBER, head: DIGEST } },
+  ack: { stream: streamOf("c2d", DEVICE), epoch: NUMBER, seq: NUMBER, head: DIGEST }
+}
+
+/** The volumes that the writer would make of parts so placed, with all that may lie beside them. */
 const sizesOf = (placed: ReadonlyArray<PlacedPart>, segment: number, extra: number) => {
   const volumes = placed.at(-1)?.volume ?? 1
   const manifest: BundleManifest = {
-    ...bundle({ sizes: [1] }).manifest,
+    ...WIDE,
     segment,
     volumes,
     parts: placed.map(({ name, role, size, volume }) => ({
@@ -53,9 +72,13 @@ const sizesOf = (placed: ReadonlyArray<PlacedPart>, segment: number, extra: numb
   assert.isTrue(Result.isSuccess(read), JSON.stringify(read))
   return Array.from({ length: volumes }, (_, at) => {
     const entries = [
-      { name: "README.txt", size: Buffer.byteLength(README) },
+      { name: "README.txt", size: README_BYTES_MAX },
       { name: "manifest.json", size: text.length },
-      { name: "manifest.json.sig", size: SIGNATURE },
+      { name: "manifest.json.sig", size: SIGNATURE_BYTES },
+      ...[2, 3, 4, 5, 6, 7, 8, 9].map((number) => ({
+        name: `manifest.json.sig.${number}`,
+        size: SIGNATURE_BYTES
+      })),
       ...placed.filter(({ volume }) => volume === at + 1)
     ]
     const sums = checksums(entries.map(({ name }) => ({ name, sha256: DIGEST })))
@@ -69,10 +92,11 @@ describe("cut", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 60 }),
-        fc.integer({ min: 120_000, max: 600_000 }),
+        fc.integer({ min: 150_000, max: 600_000 }),
         fc.integer({ min: 0, max: 5_000 }),
-        (sizes, volume, extra) => {
-          const files = filesOf([1_000, ...sizes])
+        fc.integer({ min: 1, max: 3_000_000 }),
+        (sizes, volume, extra, large) => {
+          const files = filesOf([1_000, ...sizes, large])
           const placed = Result.getOrThrow(cut(files, { volume, segment: SEGMENT, extra }))
           const volumes = sizesOf(placed, SEGMENT, extra)
           for (const [at, { bytes, entries }] of volumes.entries()) {
@@ -133,7 +157,10 @@ describe("cut", () => {
     assert.strictEqual(rootsBytes(roots), volumeBytes(entries) - volumeBytes([]) + sums.length)
   })
 
-  it("has room for the README", () => {
+  it("has room for the README and our signatures", () => {
     assert.isAtMost(Buffer.byteLength(README), README_BYTES_MAX)
+    for (const { length } of bundle({ sizes: [1] }).signed.signatures) {
+      assert.isAtMost(length, SIGNATURE_BYTES)
+    }
   })
 })
