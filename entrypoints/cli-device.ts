@@ -28,7 +28,7 @@ type Pick<Args, Report> = (
 ) => Definition<Args, Report, Wiring.DevicePorts>
 
 /** Runs a command of the device here, or in the server that owns the data directory. */
-const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
+export const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
   pick: Pick<Args, Report>,
   args: Args,
   show: (report: Report) => string

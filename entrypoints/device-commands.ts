@@ -83,7 +83,7 @@ export const syncCommand = <R>(reach: Reach<R>) =>
   })
 
 /** When nothing at all came about, that is a refusal; when a part did, items are left (status 3). */
-const syncReport = (
+export const syncReport = (
   synced: Synced,
   documents: ReadonlyArray<DocumentFailure>
 ): Effect.Effect<SyncReport, Refused> => {

@@ -4,6 +4,7 @@
  */
 import { Duration, Effect, Option, Random } from "effect"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { bundleCommandsOfDevice } from "./bundle-checks.ts"
 import { busy } from "./central-init.ts"
 import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
@@ -24,7 +25,7 @@ export const serveDevice = Effect.fn("serveDevice")(function* (options: {
     yield* serveControl({
       directory,
       version: PROGRAM_VERSION,
-      commands: deviceCommands(reach)
+      commands: [...deviceCommands(reach), ...bundleCommandsOfDevice]
     })
     yield* print(`Device ${settings.name} is ready`)
     if (Option.isNone(options.syncEvery)) return yield* Effect.never

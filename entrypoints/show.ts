@@ -8,10 +8,11 @@ export const showHistory = (report: { readonly entries: ReadonlyArray<HistoryEnt
   report.entries.length === 0
     ? "Nothing has happened yet."
     : table(
-        ["WHEN", "WHAT", "OUTCOME", "CHANGES", "BYTES", "TOOK", "REASON"],
+        ["WHEN", "WHAT", "WHO", "OUTCOME", "CHANGES", "BYTES", "TOOK", "REASON"],
         report.entries.map((entry) => [
           new Date(entry.at).toISOString().replace("T", " ").slice(0, 19),
           entry.verb,
+          [entry.device, entry.organisation].filter((one) => one !== null).join(" "),
           entry.outcome,
           changesOf(entry.counts),
           entry.bytes === 0 ? "" : byteSize(entry.bytes),

@@ -64,7 +64,12 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
         Layer.provideMerge(layerCentralDatabase(directory, settings))
       )
     })
-  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+  ).pipe(
+    Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))),
+    // Layers that are built while others are open are shared with them: a device's books must not be
+    // central's, where both run in one process.
+    Layer.fresh
+  )
 
 /** What central's programs may use. */
 export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
@@ -114,7 +119,10 @@ export const layerDevice = (directory: string, settings: DeviceSettings) =>
         )
       )
     })
-  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+  ).pipe(
+    Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))),
+    Layer.fresh
+  )
 
 /** What a device's programs may use. */
 export type DevicePorts = Layer.Success<ReturnType<typeof layerDevice>>
