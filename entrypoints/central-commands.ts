@@ -19,6 +19,7 @@ import { eligibilities, type Roster, testCenters, UserType, users } from "../dom
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import { approveCommands } from "./approve-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
@@ -346,5 +347,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsRevoke,
   centralHistory,
   ...rootCommands,
+  ...approveCommands,
   ...revocationCommands
 ]

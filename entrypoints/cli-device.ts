@@ -9,46 +9,16 @@ import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { KINDS } from "../domain/entity.ts"
 import { Text } from "../domain/id.ts"
-import { PROGRAM_VERSION } from "../domain/release.ts"
+import { answerAtDevice } from "./at-device.ts"
 import { centralHistory } from "./cli-central.ts"
 import { answer, shared } from "./cli-run.ts"
-import type { Command as Definition } from "./command.ts"
+import { acceptByStick, requestByStick } from "./cli-stick-enrol.ts"
 import type * as DeviceCommands from "./device-commands.ts"
 import { readDevice, sideOf } from "./settings.ts"
 import { showHistory, showStatus, showSync } from "./show.ts"
 import { table } from "./terminal.ts"
 import { askPassword } from "./terminal-prompt.ts"
 import { byteSize } from "./terminal-units.ts"
-import type * as Wiring from "./wiring.ts"
-
-/** Finds or makes a command from what is loaded when it runs. */
-type Pick<Args, Report> = (
-  commands: typeof DeviceCommands,
-  reach: ReturnType<typeof Wiring.reachByHttps>
-) => Definition<Args, Report, Wiring.DevicePorts>
-
-/** Runs a command of the device here, or in the server that owns the data directory. */
-export const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
-  pick: Pick<Args, Report>,
-  args: Args,
-  show: (report: Report) => string
-) {
-  const { data: directory } = yield* shared
-  const settings = yield* readDevice(directory)
-  const { acquire, layerDevice, reachByHttps } = yield* Effect.promise(() => import("./wiring.ts"))
-  const { dispatch } = yield* Effect.promise(() => import("./dispatch.ts"))
-  const commands = yield* Effect.promise(() => import("./device-commands.ts"))
-  const command = pick(commands, reachByHttps(directory))
-  const run = dispatch({
-    directory,
-    version: PROGRAM_VERSION,
-    command,
-    args,
-    acquire: acquire(directory),
-    local: layerDevice(directory, settings)
-  })
-  yield* answer({ run, encode: command.encodeReport, show })
-})
 
 const init = Command.make(
   "init",
@@ -92,11 +62,26 @@ const enrol = Command.make(
     fingerprint: Flag.String("fingerprint").pipe(
       Flag.optional,
       Flag.withDescription("Central's certificate fingerprint, as the office told you")
+    ),
+    request: Flag.Directory("request", { mustExist: true }).pipe(
+      Flag.optional,
+      Flag.withDescription("Without a network: leave a request on this stick")
+    ),
+    certificate: Flag.Directory("certificate", { mustExist: true }).pipe(
+      Flag.optional,
+      Flag.withDescription("Without a network: take central's answer from this stick")
+    ),
+    yes: Flag.Boolean("yes").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("With --certificate: central's words were compared already")
     )
   },
-  Effect.fnUntraced(function* ({ credentials, fingerprint, login, passwordFile }) {
+  Effect.fnUntraced(function* ({ certificate, request, yes, ...flags }) {
+    const { credentials, fingerprint, login, passwordFile } = flags
     const { data } = yield* shared
     const { name } = yield* readDevice(data)
+    if (Option.isSome(request)) return yield* requestByStick(name, request.value)
+    if (Option.isSome(certificate)) return yield* acceptByStick(certificate.value, yes)
     const { settleTrust } = yield* Effect.promise(() => import("./device-init.ts"))
     yield* settleTrust(data, fingerprint)
     const proof = yield* proofOf(login, passwordFile, credentials)

@@ -24,6 +24,7 @@ import {
   fromTries,
   fromWrongPassword
 } from "./refusals.ts"
+import { stickEnrolCommands } from "./stick-enrol-commands.ts"
 import type { DevicePorts } from "./wiring.ts"
 
 /** How a command reaches central: built only when a command needs it, and anew each time. */
@@ -298,5 +299,6 @@ export const deviceCommands = (
   enrolCommand(reach),
   openCommand,
   statusCommand,
-  deviceHistory
+  deviceHistory,
+  ...stickEnrolCommands
 ]
