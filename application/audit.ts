@@ -4,6 +4,8 @@
  * After a pull both sets must have the same digest. If they don't, the 256 buckets tell where they
  * differ; the entities of those buckets are compared one by one, and what is wrong here is fetched
  * anew or removed, in one transaction. Nothing of this is silent: it is reported and remembered.
+ *
+ * The sums are of the digests beside the bodies; `recheck.ts` sees to it that these tell the truth.
  */
 import { Effect } from "effect"
 import { keyFromText, keyText } from "../domain/entity.ts"

@@ -24,7 +24,10 @@ export const checkChanges = Effect.fnUntraced(function* (changes: ReadonlyArray<
 })
 
 /** The checked change, or what is wrong with it. */
-const checkChange = (change: Change, sha256: Hashing["Service"]["sha256"]): Checked | string => {
+export const checkChange = (
+  change: Change,
+  sha256: Hashing["Service"]["sha256"]
+): Checked | string => {
   const { body, digest, id, kind } = change
   if (digest === null || body === null) {
     return digest === null && body === null ? { change, entity: null } : "is half a change"

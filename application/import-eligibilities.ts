@@ -18,76 +18,63 @@ import {
 } from "../domain/record.ts"
 import type { EligibilityRow, RosterItem } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
-import { type Imported, type ImportJob, problem, rememberImport } from "./import.ts"
-import { Atomic, Catalogue, Secrets } from "./ports.ts"
+import {
+  applicable,
+  type Imported,
+  type ImportJob,
+  inOneTransaction,
+  problem,
+  rememberImport
+} from "./import.ts"
+import { Catalogue, Secrets } from "./ports.ts"
 import { report } from "./progress.ts"
 import { refreshConcerned } from "./refresh.ts"
 
 type Item = RosterItem<EligibilityRow>
 
-/** The import is checked inside its transaction; a refused one is rolled back by this. */
-class NotApplied {
-  readonly _tag = "NotApplied"
-  readonly imported: Imported
-  constructor(imported: Imported) {
-    this.imported = imported
-  }
-}
-
 export const importEligibilities = Effect.fn("importEligibilities")(function* <E>(
   job: ImportJob<EligibilityRow, E>
 ) {
-  const atomic = yield* Atomic
   const began = yield* Clock.currentTimeMillis
-  return yield* atomic
-    .run(
-      Effect.gen(function* () {
-        const catalogue = yield* Catalogue
-        let summary = emptyReport
-        const ids: Array<EntityId> = []
-        const before = new Set<OrganisationId>()
-        const seen = new Map<string, number>()
-        yield* Stream.runForEach(job.read(), (piece) =>
-          Effect.gen(function* () {
-            const { outcomes, records } = yield* judgePiece(piece.items, seen)
-            summary = reportWith(summary, outcomes)
-            for (const one of yield* catalogue.concerned(records.map((record) => record.id))) {
-              before.add(one)
-            }
-            yield* catalogue.put(records)
-            for (const record of records) ids.push(record.id)
-            yield* report({
-              kind: "eligibilities",
-              label: "Saving eligibilities",
-              phase: piece.bytesRead >= piece.bytesTotal ? "finished" : "running",
-              done: summary.created + summary.updated + summary.unchanged,
-              bytes: piece.bytesRead,
-              totalBytes: piece.bytesTotal
-            })
+  return yield* inOneTransaction(
+    Effect.gen(function* () {
+      const catalogue = yield* Catalogue
+      let summary = emptyReport
+      const ids: Array<EntityId> = []
+      const before = new Set<OrganisationId>()
+      const seen = new Map<string, number>()
+      yield* Stream.runForEach(job.read(), (piece) =>
+        Effect.gen(function* () {
+          const { outcomes, records } = yield* judgePiece(piece.items, seen)
+          summary = reportWith(summary, outcomes)
+          for (const one of yield* catalogue.concerned(records.map((record) => record.id))) {
+            before.add(one)
+          }
+          yield* catalogue.put(records)
+          for (const record of records) ids.push(record.id)
+          yield* report({
+            kind: "eligibilities",
+            label: "Saving eligibilities",
+            phase: piece.bytesRead >= piece.bytesTotal ? "finished" : "running",
+            done: summary.created + summary.updated + summary.unchanged,
+            bytes: piece.bytesRead,
+            totalBytes: piece.bytesTotal
           })
-        )
-        if (job.dryRun || (summary.failed > 0 && !job.keepGoing)) {
-          const imported = { report: summary, applied: false, offered: 0 } satisfies Imported
-          return yield* Effect.fail(new NotApplied(imported))
-        }
-        const offered = yield* refreshConcerned(before, ids)
-        yield* rememberImport("eligibility", job.name, summary, began)
-        return { report: summary, applied: true, offered } satisfies Imported
-      })
-    )
-    .pipe(
-      Effect.catchIf(
-        (error) => error instanceof NotApplied,
-        ({ imported }) => Effect.succeed(imported)
+        })
       )
-    )
+      yield* applicable(job, summary)
+      const offered = yield* refreshConcerned(before, ids)
+      yield* rememberImport("eligibility", job.name, summary, began)
+      return { report: summary, applied: true, offered } satisfies Imported
+    })
+  )
 })
 
 /** What the rows of a piece name, found in as few questions as there are sorts of names. */
 interface Named {
   readonly centers: (text: string) => ReadonlyArray<EntityId>
   readonly deliveries: (text: string) => ReadonlyArray<EntityId>
-  readonly takers: ReadonlyMap<string, PersonRecord>
+  readonly takers: ReadonlyMap<string, Pick<PersonRecord, "id" | "kind">>
 }
 
 const judgePiece = Effect.fnUntraced(function* (
@@ -122,7 +109,8 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
   const catalogue = yield* Catalogue
   const centerTexts = [...new Set(rows.map((row) => row.testCenter))]
   const deliveryTexts = [...new Set(rows.map((row) => row.delivery))]
-  const logins = new Set(rows.flatMap((row) => row.testTakers.map(personName)))
+  const logins = new Set<string>()
+  for (const row of rows) for (const login of row.testTakers) logins.add(personName(login))
   const byOrganisation = yield* catalogue.centersOf(centerTexts.filter(Schema.is(OrganisationId)))
   const centers = groupByText(
     yield* catalogue.byLabels("test-center", centerTexts),
@@ -132,10 +120,7 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
     yield* catalogue.byLabels("delivery", deliveryTexts),
     yield* recordsByIds(deliveryTexts, "dlv_")
   )
-  const takers = new Map<string, PersonRecord>()
-  for (const [name, record] of yield* catalogue.byNames([...logins])) {
-    if ("wrap" in record) takers.set(name, record)
-  }
+  const takers = yield* takersCalled([...logins])
   return {
     centers: (text) => {
       const own = Schema.is(OrganisationId)(text) ? (byOrganisation.get(text) ?? []) : []
@@ -146,12 +131,24 @@ const lookUp = Effect.fnUntraced(function* (rows: ReadonlyArray<EligibilityRow>)
   } satisfies Named
 })
 
+/** People looked up at a time: a thousand rows may name millions, and their records are large. */
+const LOGINS = 1_000
+
+const takersCalled = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+  const catalogue = yield* Catalogue
+  const takers = new Map<string, Pick<PersonRecord, "id" | "kind">>()
+  for (let at = 0; at < names.length; at += LOGINS) {
+    for (const [name, record] of yield* catalogue.byNames(names.slice(at, at + LOGINS))) {
+      if ("wrap" in record) takers.set(name, { id: record.id, kind: record.kind })
+    }
+  }
+  return takers
+})
+
 const recordsByIds = Effect.fnUntraced(function* (texts: ReadonlyArray<string>, prefix: string) {
   const catalogue = yield* Catalogue
-  const ids = texts.map((text) =>
-    EntityId.make(text.startsWith(prefix) ? text : `${prefix}${text}`)
-  )
-  return yield* catalogue.byIds(ids)
+  const ids = texts.map((text) => (text.startsWith(prefix) ? text : `${prefix}${text}`))
+  return yield* catalogue.byIds(ids.filter(Schema.is(EntityId)))
 })
 
 /** Ids by label, by whole id, and by id without its prefix. */

@@ -15,13 +15,15 @@ import { emptyReport, type RowOutcome, reportWith } from "../domain/import-repor
 import { PersonRecord, personName } from "../domain/record.ts"
 import type { RosterItem, UserRow } from "../domain/roster.ts"
 import {
+  applicable,
   ensureOrganisations,
   type Imported,
   type ImportJob,
+  inOneTransaction,
   problem,
   rememberImport
 } from "./import.ts"
-import { Atomic, Catalogue, ImportWork, type Paid, Passwords, Secrets } from "./ports.ts"
+import { Catalogue, ImportWork, type Paid, Passwords, Secrets } from "./ports.ts"
 import { report } from "./progress.ts"
 import { refresh } from "./refresh.ts"
 
@@ -47,6 +49,9 @@ export interface PeopleJob<E> extends ImportJob<UserRow, E> {
   /** Wraps made at a time: the number of cores. */
   readonly width: number
 }
+
+/** How long the work of an import that broke off is kept for the same file. */
+const WORK_MILLIS = 30 * 24 * 3_600_000
 
 type Row = Extract<RosterItem<UserRow>, { readonly _tag: "Row" }>
 
@@ -182,9 +187,8 @@ const newWrap = Effect.fnUntraced(function* (person: PersonRecord | undefined, p
 
 /** Writes everything in one transaction, feeds included. */
 const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: number) {
-  const atomic = yield* Atomic
   const work = yield* ImportWork
-  return yield* atomic.run(
+  return yield* inOneTransaction(
     Effect.gen(function* () {
       let summary = emptyReport
       const concerned = new Set<OrganisationId>()
@@ -202,9 +206,12 @@ const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: nu
           })
         })
       )
+      // Rows can go bad while others are wrapped: a login becomes somebody else's.
+      yield* applicable(job, summary)
       const offered = yield* refresh(concerned)
       yield* rememberImport(job.kind, job.name, summary, began)
       yield* work.forget(job.file)
+      yield* work.forgetOutside(began - WORK_MILLIS, began + WORK_MILLIS)
       return { report: summary, applied: true, offered } satisfies Imported
     })
   )

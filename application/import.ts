@@ -14,7 +14,7 @@ import type { ImportReport } from "../domain/import-report.ts"
 import { OrganisationRecord } from "../domain/record.ts"
 import type { RosterItem } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
-import { Catalogue, History, Secrets } from "./ports.ts"
+import { Atomic, Catalogue, History, Secrets } from "./ports.ts"
 
 /** A piece of a roster as it is read: some rows, and how far into the file they reach. */
 export interface Piece<Row> {
@@ -38,6 +38,31 @@ export interface Imported {
   /** Changes appended to the feeds of the organisations concerned. */
   readonly offered: number
 }
+
+/** Rolls back an import that was judged inside its transaction and is not to be applied. */
+class NotApplied {
+  readonly _tag = "NotApplied"
+  readonly report: ImportReport
+  constructor(report: ImportReport) {
+    this.report = report
+  }
+}
+
+/** Goes on with an import that is to be applied; ends any other inside `inOneTransaction`. */
+export const applicable = (
+  { dryRun, keepGoing }: { readonly dryRun: boolean; readonly keepGoing: boolean },
+  report: ImportReport
+): Effect.Effect<void, NotApplied> =>
+  dryRun || (report.failed > 0 && !keepGoing) ? Effect.fail(new NotApplied(report)) : Effect.void
+
+/** Does all of an import, or, where it was found not to be applicable, nothing but report. */
+export const inOneTransaction = <E, R>(work: Effect.Effect<Imported, E | NotApplied, R>) =>
+  Effect.flatMap(Atomic, (atomic) => atomic.run(work)).pipe(
+    Effect.catchIf(
+      (error) => error instanceof NotApplied,
+      ({ report }) => Effect.succeed<Imported>({ report, applied: false, offered: 0 })
+    )
+  )
 
 /** Says what is wrong with a row that could be read, naming the column to blame. */
 export const problem = (

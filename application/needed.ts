@@ -13,7 +13,8 @@ export const neededKeys = Effect.fn("neededKeys")(function* (organisation: Organ
   const executions = yield* Executions
   const holdings = yield* Holdings
   const owing = (yield* executions.unsettled).filter((one) => one.organisation === organisation)
-  const keys = new Set<string>()
+  // Also of what can't be read here any more: nothing but central could bring it back.
+  const keys = new Set(owing.flatMap(needs).map(keyText))
   let open: ReadonlyArray<EntityId> = [...new Set(owing.flatMap(needs).map((key) => key.id))]
   const seen = new Set<EntityId>()
   while (open.length > 0) {

@@ -107,7 +107,6 @@ const sealStamp = (key: EntityKey, kit: Kit): string | undefined => {
     const person = kit.records.get(reader)
     const wrapped = recipientOf(kit.records.get(subject))
     if (person === undefined || !("wrap" in person) || wrapped === undefined) return undefined
-    // The version is not enough: a delivery published again under its old id starts at 1 again.
     return `${person.wrap.recipient} ${wrapped}`
   }
   const record = kit.records.get(key.id)

@@ -8,20 +8,23 @@
 import { Clock, Effect, Option, Schema, Stream } from "effect"
 import type { Sitting } from "../domain/eligible.ts"
 import { sitting } from "../domain/eligible.ts"
-import type { Delivery, Eligibility, KeyWrap, Person } from "../domain/entity.ts"
-import { Profile, WrappedKey } from "../domain/entity.ts"
+import type { Delivery, Eligibility, KeyWrap, PasswordWrap, Person } from "../domain/entity.ts"
+import { PERSON_KINDS, Profile, WrappedKey } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { organisationNode } from "../domain/id.ts"
 import { foldedLogin } from "../domain/login.ts"
 import {
+  Atomic,
   Contents,
   DeviceIdentity,
   Hashing,
+  HoldingDamaged,
   Holdings,
   LoginTries,
   Opener,
   Passwords
 } from "./ports.ts"
+import { rechecking } from "./recheck.ts"
 import { NotEnrolled } from "./sync.ts"
 
 export interface OpenDelivery {
@@ -49,16 +52,20 @@ export interface Opened {
 
 /**
  * Answers one entry per organisation of the login. Fails with WrongPassword or TooManyTries; with
- * Unopenable when the password was right, but what it opens is damaged.
+ * Unopenable when the password was right, but what it opens is damaged; with HoldingDamaged when the
+ * person, or a delivery of theirs, can't be read here any more.
  */
 export const open = Effect.fn("open")(function* (login: string, password: string) {
   const identity = yield* DeviceIdentity
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  const people = yield* findPeople(membership.value.organisations, login)
-  const unlocked = yield* admitted(login, password, people)
+  const { organisations } = membership.value
+  const recheck = rechecking(organisations)
+  const people = yield* recheck(findPeople(organisations, login))
+  const anybody = yield* recheck(anyWrap(organisations))
+  const unlocked = yield* admitted(login, password, people, anybody)
   return yield* Effect.forEach(unlocked, ({ organisation, person, key }) =>
-    openFor(organisation, person, key)
+    rechecking([organisation])(openFor(organisation, person, key))
   )
 })
 
@@ -74,37 +81,55 @@ const findPeople = Effect.fnUntraced(function* (
   const holdings = yield* Holdings
   const opener = yield* Opener
   const found: Array<Found> = []
+  let unreadable: OrganisationId | undefined
   for (const organisation of organisations) {
-    const [own] = yield* holdings.byIds(organisation, [organisationNode(organisation)])
-    if (own?.kind !== "organisation") continue
+    const node = organisationNode(organisation)
+    const [own] = yield* holdings.byIds(organisation, [node])
+    if (own?.kind !== "organisation") {
+      if ((yield* holdings.present(organisation, [node])).size > 0) unreadable = organisation
+      continue
+    }
     const tag = opener.loginTag(own.loginKey, login)
     const person = yield* holdings.personByTag(organisation, tag)
     if (Option.isSome(person)) found.push({ organisation, person: person.value })
   }
+  if (found.length === 0 && unreadable !== undefined) {
+    return yield* new HoldingDamaged({ organisation: unreadable })
+  }
   return found
 })
 
-/** Tries the password, once for all organisations: a person has one key everywhere. */
+/** Somebody's wrap: a login that nobody has must cost what it would cost if somebody had it. */
+const anyWrap = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationId>) {
+  const holdings = yield* Holdings
+  const people = Stream.fromIterable(organisations).pipe(
+    Stream.flatMap((organisation) => holdings.entities(organisation, PERSON_KINDS)),
+    Stream.filter((entity) => "wrap" in entity)
+  )
+  return Option.map(yield* Stream.runHead(people), ({ wrap }) => wrap)
+})
+
+/**
+ * Tries the password, once for all organisations: a person has one key everywhere. The try is
+ * counted before it is worked on, so that of many at once not all pass uncounted.
+ */
 const admitted = Effect.fnUntraced(function* (
   login: string,
   password: string,
-  people: ReadonlyArray<Found>
+  people: ReadonlyArray<Found>,
+  anybody: Option.Option<PasswordWrap>
 ) {
+  const atomic = yield* Atomic
   const hashing = yield* Hashing
   const passwords = yield* Passwords
   const tries = yield* LoginTries
   const tag = hashing.sha256(`login ${foldedLogin(login)}`)
-  yield* tries.admit(tag, yield* Clock.currentTimeMillis)
+  const now = yield* Clock.currentTimeMillis
+  yield* atomic.run(Effect.andThen(tries.admit(tag, now), tries.failed(tag, now)))
   const [first] = people
-  const attempt =
-    first === undefined
-      ? passwords.decoy(password)
-      : passwords.unwrap(first.person.id, first.person.wrap, password)
-  const key = yield* attempt.pipe(
-    Effect.tapErrorTag("WrongPassword", () =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => tries.failed(tag, now))
-    )
-  )
+  const key = yield* first === undefined
+    ? passwords.decoy(password, Option.getOrUndefined(anybody))
+    : passwords.unwrap(first.person.id, first.person.wrap, password)
   yield* tries.clear(tag)
   return people.map((found) => ({ ...found, key }))
 })
@@ -127,7 +152,10 @@ const openFor = Effect.fnUntraced(function* (
   } satisfies Opened
 })
 
-/** The keys that are wrapped for a person, by what they open; each wrap must say what it is. */
+/**
+ * The keys that are wrapped for a person, by what they open and which version of it; each wrap must
+ * say what it is. A version may be of an earlier life of a delivery, so no version is the newest.
+ */
 const keysOf = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   reader: EntityId,
@@ -135,19 +163,18 @@ const keysOf = Effect.fnUntraced(function* (
 ) {
   const holdings = yield* Holdings
   const opener = yield* Opener
-  const keys = new Map<EntityId, { readonly version: number; readonly identity: string }>()
+  const keys = new Map<string, string>()
   for (const wrap of yield* holdings.wrapsFor(organisation, reader)) {
     const opened = yield* Effect.option(opener.open(key, wrap.box))
     if (Option.isNone(opened)) continue
     const said = yield* Effect.option(decodeKey(opened.value))
     if (Option.isNone(said) || !agrees(wrap, said.value)) continue
-    const known = keys.get(wrap.subject)
-    if (known === undefined || known.version < wrap.version) {
-      keys.set(wrap.subject, { version: wrap.version, identity: said.value.identity })
-    }
+    keys.set(keyName(wrap.subject, wrap.version), said.value.identity)
   }
   return keys
 })
+
+const keyName = (subject: EntityId, version: number): string => `${version} ${subject}`
 
 type Keys = Effect.Success<ReturnType<typeof keysOf>>
 
@@ -171,7 +198,7 @@ const sittings = Effect.fnUntraced(function* (
     mine,
     Effect.fnUntraced(function* (eligibility) {
       const [delivery] = yield* holdings.byIds(organisation, [eligibility.delivery])
-      if (delivery?.kind !== "delivery") return yield* Effect.die(new Error("a delivery dangles"))
+      if (delivery?.kind !== "delivery") return yield* new HoldingDamaged({ organisation })
       const content = yield* proofOf(delivery, keys)
       return {
         delivery,
@@ -185,9 +212,9 @@ const sittings = Effect.fnUntraced(function* (
 
 const proofOf = Effect.fnUntraced(function* (delivery: Delivery, keys: Keys) {
   const contents = yield* Contents
-  const key = keys.get(delivery.id)
-  if (key === undefined || key.version !== delivery.content.version) return "no key" as const
-  return yield* contents.prove(delivery.content, key.identity).pipe(
+  const key = keys.get(keyName(delivery.id, delivery.content.version))
+  if (key === undefined) return "no key" as const
+  return yield* contents.prove(delivery.content, key).pipe(
     Effect.catchTags({
       BlobDamaged: () => Effect.succeed("missing" as const),
       Unopenable: () => Effect.succeed("unopenable" as const)
@@ -199,27 +226,32 @@ const proofOf = Effect.fnUntraced(function* (delivery: Delivery, keys: Keys) {
 const rosterOf = Effect.fnUntraced(function* (organisation: OrganisationId, keys: Keys) {
   const holdings = yield* Holdings
   const opener = yield* Opener
+  const centers = new Map<EntityId, { readonly label: string; readonly key: string }>()
+  yield* Stream.runForEach(holdings.entities(organisation, ["test-center"]), (entity) =>
+    Effect.sync(() => {
+      if (entity.kind !== "test-center") return
+      const key = keys.get(keyName(entity.id, entity.roster.version))
+      if (key !== undefined) centers.set(entity.id, { label: entity.label, key })
+    })
+  )
   const takersByCenter = new Map<EntityId, Set<EntityId>>()
   yield* Stream.runForEach(holdings.entities(organisation, ["eligibility"]), (entity) =>
     Effect.sync(() => {
-      if (entity.kind !== "eligibility" || !keys.has(entity.testCenter)) return
+      if (entity.kind !== "eligibility" || !centers.has(entity.testCenter)) return
       const takers = takersByCenter.get(entity.testCenter) ?? new Set()
       for (const taker of entity.testTakers) takers.add(taker)
       takersByCenter.set(entity.testCenter, takers)
     })
   )
   const rosters: Array<Opened["roster"][number]> = []
-  for (const [id, takers] of takersByCenter) {
-    const [center] = yield* holdings.byIds(organisation, [id])
-    const key = keys.get(id)
-    if (center?.kind !== "test-center" || key === undefined) continue
+  for (const [id, { key, label }] of centers) {
     const people: Array<Profile> = []
-    for (const entity of yield* holdings.byIds(organisation, [...takers])) {
+    for (const entity of yield* holdings.byIds(organisation, [...(takersByCenter.get(id) ?? [])])) {
       if (!("profile" in entity)) continue
-      const text = yield* Effect.option(opener.open(key.identity, entity.profile))
+      const text = yield* Effect.option(opener.open(key, entity.profile))
       if (Option.isSome(text)) people.push(yield* Effect.orDie(decodeProfile(text.value)))
     }
-    rosters.push({ center: center.label, people: people.sort(byLogin) })
+    rosters.push({ center: label, people: people.sort(byLogin) })
   }
   return rosters
 })

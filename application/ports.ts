@@ -5,13 +5,7 @@
  * defects (they die in the adapter); typed errors are those on which a caller acts.
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
-import type {
-  Certificate,
-  Enrolment,
-  EnrolmentRequest,
-  RootDocument,
-  Signed
-} from "../domain/enrolment.ts"
+import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
   Entity,
@@ -28,6 +22,7 @@ import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../d
 import type { Manifest, Plan } from "../domain/plan.ts"
 import type { CatalogueRecord } from "../domain/record.ts"
 import type { Capabilities } from "../domain/release.ts"
+import type { RootDocument, RootRole } from "../domain/root.ts"
 import type { Link } from "../domain/scope.ts"
 import type { SetDigest } from "../domain/set-digest.ts"
 
@@ -112,8 +107,8 @@ export class Passwords extends Context.Service<
       wrap: PasswordWrap,
       password: string
     ) => Effect.Effect<string, WrongPassword>
-    /** Costs the same as `unwrap` and fails, for a login that nobody has. */
-    readonly decoy: (password: string) => Effect.Effect<never, WrongPassword>
+    /** Costs the same as to `unwrap` a wrap like the given, or a new one; for a login of nobody. */
+    readonly decoy: (password: string, like?: PasswordWrap) => Effect.Effect<never, WrongPassword>
   }
 >()("testferry/Passwords") {}
 
@@ -158,6 +153,8 @@ export class Catalogue extends Context.Service<
     /** Creates or replaces records, with their links; each gets the next revision. */
     readonly put: (records: ReadonlyArray<CatalogueRecord>) => Effect.Effect<void>
     readonly remove: (ids: ReadonlyArray<EntityId>) => Effect.Effect<void>
+    /** The content version that a delivery of this id had when it was removed last; 0 if none was. */
+    readonly retiredVersion: (id: EntityId) => Effect.Effect<number>
     /** The records that name any of these ids in their own links. */
     readonly naming: (
       ids: ReadonlyArray<EntityId>
@@ -190,6 +187,7 @@ export class SealedStore extends Context.Service<
     readonly put: (
       boxes: ReadonlyArray<{ readonly key: string; readonly stamp: string; readonly box: string }>
     ) => Effect.Effect<void>
+    readonly forget: (keys: ReadonlyArray<string>) => Effect.Effect<void>
   }
 >()("testferry/SealedStore") {}
 
@@ -240,6 +238,9 @@ export class ImportWork extends Context.Service<
       done: ReadonlyArray<Paid & { readonly login: string }>
     ) => Effect.Effect<void>
     readonly forget: (file: Digest) => Effect.Effect<void>
+    readonly forgetLogins: (logins: ReadonlyArray<string>) => Effect.Effect<void>
+    /** Forgets what was kept before `from` or, by a clock that was wrong, after `to`. */
+    readonly forgetOutside: (from: number, to: number) => Effect.Effect<void>
   }
 >()("testferry/ImportWork") {}
 
@@ -264,6 +265,8 @@ export class Feeds extends Context.Service<
     readonly lock: (organisation: OrganisationId) => Effect.Effect<void>
     /** What is offered now, by key: the stamp it was made from. */
     readonly stamps: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<string, string>>
+    /** Which of these keys some organisation is offered. */
+    readonly offeredAnywhere: (keys: ReadonlyArray<EntityKey>) => Effect.Effect<ReadonlySet<string>>
     /** Appends offers that differ from what is offered; returns how many did. */
     readonly append: (
       organisation: OrganisationId,
@@ -291,6 +294,10 @@ export class Feeds extends Context.Service<
       organisations: ReadonlyArray<OrganisationId>,
       blob: Digest
     ) => Effect.Effect<boolean>
+    /** The contents of all deliveries that these organisations are offered, each once. */
+    readonly blobs: (
+      organisations: ReadonlyArray<OrganisationId>
+    ) => Effect.Effect<ReadonlyArray<Digest>>
   }
 >()("testferry/Feeds") {}
 
@@ -326,10 +333,23 @@ export class Secrets extends Context.Service<
 export class Authority extends Context.Service<
   Authority,
   {
-    readonly roots: Effect.Effect<ReadonlyArray<Signed>>
+    /** The text of root 1 while its root keys are elsewhere and have not signed it yet. */
+    readonly draft: Effect.Effect<Option.Option<string>>
     readonly certify: (certificate: Certificate) => Effect.Effect<Signed>
     /** Checks that the request is canonical and signed by the key it names. */
     readonly checkRequest: (signed: Signed) => Effect.Effect<Option.Option<EnrolmentRequest>>
+    /** The key that root `version` shall name for a role, made now if it never was. */
+    readonly newKey: (
+      role: RootRole,
+      version: number
+    ) => Effect.Effect<{ readonly id: string; readonly raw: string }>
+    readonly newIngest: (
+      version: number
+    ) => Effect.Effect<{ readonly id: string; readonly recipient: Recipient }>
+    /** What this central lacks to speak by a root document: a key that it names. */
+    readonly lacks: (root: RootDocument) => Effect.Effect<Option.Option<string>>
+    /** Signs with those of these root keys that are on this disk; there may be none. */
+    readonly signRoot: (text: string, ids: ReadonlySet<string>) => Effect.Effect<Signed>
   }
 >()("testferry/Authority") {}
 
@@ -496,7 +516,22 @@ export interface Checked {
   readonly entity: Entity | null
 }
 
-/** What a device holds for its organisations, and what it has fetched but not yet applied. */
+/** Something that is held here can't be read any more: its bytes changed on the disk. */
+export class HoldingDamaged extends Schema.TaggedError<HoldingDamaged>()("HoldingDamaged", {
+  organisation: Schema.String
+}) {}
+
+/** A row as it stands here: what is kept beside the body must follow from the body. */
+export interface Held {
+  readonly change: Change
+  readonly tag: string | null
+  readonly reader: string | null
+}
+
+/**
+ * What a device holds for its organisations, and what it has fetched but not yet applied. Entities
+ * that were condemned are here and counted, but differ from everything offered and are not read.
+ */
 export class Holdings extends Context.Service<
   Holdings,
   {
@@ -559,11 +594,11 @@ export class Holdings extends Context.Service<
     readonly entities: (
       organisation: OrganisationId,
       kinds: ReadonlyArray<Kind>
-    ) => Stream.Stream<Entity>
+    ) => Stream.Stream<Entity, HoldingDamaged>
     readonly byIds: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
-    ) => Effect.Effect<ReadonlyArray<Entity>>
+    ) => Effect.Effect<ReadonlyArray<Entity>, HoldingDamaged>
     readonly idsOf: (
       organisation: OrganisationId,
       kind: Kind
@@ -575,14 +610,30 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       bucket: number
     ) => Effect.Effect<Manifest>
+    /** Fails with HoldingDamaged also when this person was condemned. */
     readonly personByTag: (
       organisation: OrganisationId,
       tag: Digest
-    ) => Effect.Effect<Option.Option<Person>>
+    ) => Effect.Effect<Option.Option<Person>, HoldingDamaged>
     readonly wrapsFor: (
       organisation: OrganisationId,
       reader: EntityId
-    ) => Effect.Effect<ReadonlyArray<KeyWrap>>
+    ) => Effect.Effect<ReadonlyArray<KeyWrap>, HoldingDamaged>
+    /** Every row that is not condemned, held or kept back, for a look at its bytes. */
+    readonly rows: (organisation: OrganisationId) => Stream.Stream<Held>
+    /**
+     * Gives these rows a digest that nothing has: they are not read again, only written anew. A row
+     * whose very key makes no sense any more is removed.
+     */
+    readonly condemn: (
+      organisation: OrganisationId,
+      ids: ReadonlyArray<EntityId>
+    ) => Effect.Effect<void>
+    /** Whether some entity is condemned and was not written anew yet. */
+    readonly condemned: (organisation: OrganisationId) => Effect.Effect<boolean>
+    /** When all bytes were last looked at, in milliseconds since 1970; 0 for never. */
+    readonly recheckedAt: (organisation: OrganisationId) => Effect.Effect<number>
+    readonly rechecked: (organisation: OrganisationId, at: number) => Effect.Effect<void>
   }
 >()("testferry/Holdings") {}
 
@@ -612,7 +663,7 @@ export class Lease extends Context.Service<
 export interface Membership {
   readonly device: DeviceId
   readonly organisations: ReadonlyArray<OrganisationId>
-  readonly certificate: Signed
+  readonly certificate: Certificate
   readonly root: RootDocument
 }
 
@@ -624,6 +675,8 @@ export class DeviceIdentity extends Context.Service<
     readonly request: (name: string, now: number) => Effect.Effect<Signed>
     /** Checks certificate and roots against the device's own keys, and keeps them. */
     readonly accept: (enrolment: Enrolment) => Effect.Effect<Membership, CentralInconsistent>
+    /** Checks a newer certificate by the newest root, and keeps it. */
+    readonly renew: (certificate: Signed) => Effect.Effect<Membership, CentralInconsistent>
   }
 >()("testferry/DeviceIdentity") {}
 

@@ -50,7 +50,9 @@ export const publish = Effect.fn("publish")(function* (publication: Publication)
   const before = known?.kind === "delivery" ? known : undefined
   const same = before?.content.plainSha256 === measured.sha256
   const label = publication.label ?? before?.label ?? inspected.title
-  const version = (before?.content.version ?? 0) + (same ? 0 : 1)
+  // An id that was removed goes on counting: devices and sessions tell contents apart by version.
+  const last = before?.content.version ?? (yield* catalogue.retiredVersion(id))
+  const version = last + (same ? 0 : 1)
   const said = {
     id,
     label,
@@ -148,6 +150,6 @@ const keep = Effect.fnUntraced(function* (record: DeliveryRecord, created: boole
   )
 })
 
-/** Reads a delivery id as people write it: with or without its prefix. */
+/** The id of a delivery by its name (`DeliveryName`), which may lack the prefix. */
 export const deliveryId = (text: string): EntityId =>
   EntityId.make(text.startsWith("dlv_") ? text : `dlv_${text}`)

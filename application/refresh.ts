@@ -8,7 +8,7 @@
  */
 import { Effect } from "effect"
 import type { EntityKey } from "../domain/entity.ts"
-import { keyFromText } from "../domain/entity.ts"
+import { keyFromText, keyText } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { organisationNode } from "../domain/id.ts"
 import type { Made } from "../domain/offer.ts"
@@ -16,7 +16,7 @@ import { stamps } from "../domain/offer.ts"
 import { plan } from "../domain/plan.ts"
 import { keyNeeds } from "../domain/scope.ts"
 import { makeOffers } from "./offer.ts"
-import { Catalogue, Feeds } from "./ports.ts"
+import { Catalogue, Feeds, SealedStore } from "./ports.ts"
 import { report } from "./progress.ts"
 
 /** Offers made at a time: bounds memory, and is enough for a database statement to pay off. */
@@ -35,16 +35,32 @@ export const refreshConcerned = Effect.fn("refreshConcerned")(function* (
 /** Returns how many changes were appended, over all these organisations. */
 export const refresh = Effect.fn("refresh")(function* (organisations: ReadonlySet<OrganisationId>) {
   let appended = 0
+  const withdrawn = new Set<string>()
   // In one order everywhere, so that two refreshes never wait for each other in a circle.
-  for (const organisation of [...organisations].sort()) appended += yield* refreshOne(organisation)
+  for (const organisation of [...organisations].sort()) {
+    appended += yield* refreshOne(organisation, withdrawn)
+  }
+  yield* forgetSealed([...withdrawn].map(keyFromText))
   return appended
 })
 
-const refreshOne = Effect.fnUntraced(function* (organisation: OrganisationId) {
+/** Forgets what was sealed of these, where no organisation is offered it any more. */
+const forgetSealed = Effect.fnUntraced(function* (keys: ReadonlyArray<EntityKey>) {
+  const feeds = yield* Feeds
+  const sealed = yield* SealedStore
+  const offered = yield* feeds.offeredAnywhere(keys)
+  yield* sealed.forget(keys.map(keyText).filter((key) => !offered.has(key)))
+})
+
+const refreshOne = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  withdrawn: Set<string>
+) {
   const feeds = yield* Feeds
   yield* feeds.lock(organisation)
   const reach = yield* reachOf(organisation)
   const todo = plan(yield* feeds.stamps(organisation), reach.wanted, new Set())
+  for (const key of todo.remove) withdrawn.add(key)
   let appended = yield* feeds.append(
     organisation,
     todo.remove.map((key) => ({ key: keyFromText(key), stamp: "", digest: null, body: null }))

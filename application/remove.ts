@@ -1,7 +1,8 @@
 /** Removes records from the catalogue, and what was offered of them from the feeds. */
 import { Clock, Effect, Schema } from "effect"
 import type { EntityId } from "../domain/id.ts"
-import { Atomic, Catalogue, History } from "./ports.ts"
+import { personName } from "../domain/record.ts"
+import { Atomic, Catalogue, History, ImportWork } from "./ports.ts"
 import { refresh } from "./refresh.ts"
 
 /** Something that stays names what was to go. Nothing was removed. */
@@ -15,6 +16,7 @@ export const remove = Effect.fn("remove")(function* (ids: ReadonlyArray<EntityId
   const atomic = yield* Atomic
   const catalogue = yield* Catalogue
   const history = yield* History
+  const work = yield* ImportWork
   return yield* atomic.run(
     Effect.gen(function* () {
       const going = new Set(ids)
@@ -24,6 +26,9 @@ export const remove = Effect.fn("remove")(function* (ids: ReadonlyArray<EntityId
       }
       const concerned = yield* catalogue.concerned(ids)
       yield* catalogue.remove([...known.keys()])
+      yield* work.forgetLogins(
+        [...known.values()].flatMap((one) => ("login" in one ? [personName(one.login)] : []))
+      )
       const offered = yield* refresh(concerned)
       yield* history.append({
         at: yield* Clock.currentTimeMillis,

@@ -200,6 +200,12 @@ export const references = (entity: Entity): ReadonlyArray<EntityId> => {
   }
 }
 
+/** By what an entity is looked up, beside its id: a person by login tag, a key wrap by reader. */
+export const lookups = (entity: Entity | null) => ({
+  tag: entity !== null && "loginTag" in entity ? entity.loginTag : null,
+  reader: entity?.kind === "key-wrap" ? entity.reader : null
+})
+
 /** Kinds that must come along when only some kinds are asked for, so that references resolve. */
 export const withReferred = (kinds: ReadonlyArray<Kind>): ReadonlySet<Kind> => {
   const wanted = new Set<Kind>(kinds)

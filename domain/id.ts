@@ -33,6 +33,17 @@ export const EntityId = Schema.String.check(
 ).pipe(Schema.brand("EntityId"))
 export type EntityId = typeof EntityId.Type
 
+/**
+ * The longest name of a delivery: with its prefix it still fits a cell of a roster (255), and the ids
+ * of its key wraps, which have a person's id beside it, stay within those of entities.
+ */
+export const DELIVERY_NAME_MAX = 250
+
+/** A delivery as people name it: its id, with or without the prefix `dlv_`. */
+export const DeliveryName = Text(DELIVERY_NAME_MAX).check(
+  Schema.isPattern(/^(?!dlv_$)/u, { message: "Expected more than the prefix dlv_" })
+)
+
 /** A device, named by central at enrolment. */
 export const DeviceId = Schema.String.check(Schema.isPattern(/^dev_[a-z0-9]{6,32}$/u)).pipe(
   Schema.brand("DeviceId")

@@ -9,7 +9,9 @@
  * Sloppiness that changes nothing for the test-taker (identifiers used twice, dead links) is a
  * warning: real packages are full of it.
  */
-import { Array, Result } from "effect"
+import { Array, Result, Schema } from "effect"
+import { LABEL_MAX } from "./entity.ts"
+import { Text } from "./id.ts"
 import { resolve } from "./package-href.ts"
 import { FINDINGS_MAX, REFUSALS, type Refusal, type Warning } from "./package-refusal.ts"
 import {
@@ -246,8 +248,12 @@ const itemAlone = (item: PackageDocument): ItemInTest => ({
 
 const titleOf = (model: PackageModel, first: PackageDocument | undefined): string => {
   const title = first?.root === "assessmentTest" ? first.title : ""
-  return title || model.manifest?.title || first?.title || first?.identifier || "Untitled"
+  const known = title || model.manifest?.title || first?.title || first?.identifier || ""
+  return isLabel(known) ? known : "Untitled"
 }
+
+/** An identifier may be anything; what becomes the label of a delivery may not. */
+const isLabel = Schema.is(Text(LABEL_MAX))
 
 const nothingToPlay = ({ documents }: PackageModel): Refusal => {
   const old = [...documents.values()].some(({ root }) => root === "questestinterop")

@@ -6,6 +6,7 @@
  * The cell of a password is never repeated in a problem.
  */
 import { DateTime, Option, Result, Schema } from "effect"
+import { Millis } from "./id.ts"
 
 /** Labels and names: longer ones are nearly always a cell that swallowed its neighbours. */
 export const LABEL_LENGTH_MAX = 255
@@ -187,10 +188,15 @@ export const moment: Rule<DateTime.Utc> = (text) => {
   const parts = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)$/i.exec(text)
   const [, day = "", time = "", zone = ""] = parts ?? []
   const instant = DateTime.make(`${day}T${time}${zone.toUpperCase()}`)
-  return parts !== null && isCalendarDay(day) && Option.isSome(instant)
+  if (parts === null || !isCalendarDay(day) || Option.isNone(instant)) {
+    return Result.fail("must be a date and time with its zone, such as 2027-03-01T08:00+01:00")
+  }
+  return isMillis(DateTime.toEpochMillis(instant.value))
     ? Result.succeed(DateTime.toUtc(instant.value))
-    : Result.fail("must be a date and time with its zone, such as 2027-03-01T08:00+01:00")
+    : Result.fail("must lie between the years 1970 and 9999")
 }
+
+const isMillis = Schema.is(Millis)
 
 /** Whether the day exists: the platform's parser reads 30 February as 2 March. */
 const isCalendarDay = (day: string): boolean =>

@@ -5,10 +5,18 @@ import { beginAnew } from "../application/begin-anew.ts"
 import { Catalogue } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
 import { remove } from "../application/remove.ts"
-import { Kind } from "../domain/entity.ts"
-import { EntityId, OrganisationId } from "../domain/id.ts"
+import { Kind, LABEL_MAX } from "../domain/entity.ts"
+import { EntityId, OrganisationId, Text } from "../domain/id.ts"
 import { labelOf, ownOrganisation } from "../domain/record.ts"
-import { defineCommand } from "./command.ts"
+import { defineCommand, Positive } from "./command.ts"
+import { writeRoot } from "./root-files.ts"
+
+/** A shared secret is some dozens of characters; a whole file given by mistake is not one. */
+const SECRET_MAX = 4_096
+const Secret = Schema.NonEmptyString.check(
+  Schema.isMaxLength(SECRET_MAX),
+  Schema.isPattern(/^\P{Cs}*$/u)
+)
 
 const Listed = Schema.Struct({
   id: EntityId,
@@ -20,7 +28,7 @@ const Listed = Schema.Struct({
 export const listEntities = defineCommand({
   name: "central list",
   side: "central",
-  args: Schema.Struct({ kind: Kind, limit: Schema.Int }),
+  args: Schema.Struct({ kind: Kind, limit: Positive }),
   report: Schema.Struct({ records: Schema.Array(Listed), more: Schema.Boolean }),
   run: Effect.fn("listEntities")(function* ({ kind, limit }) {
     const catalogue = yield* Catalogue
@@ -60,9 +68,9 @@ export const ltiConsumerAdd = defineCommand({
   side: "central",
   args: Schema.Struct({
     organisation: OrganisationId,
-    label: Schema.String,
-    key: Schema.String,
-    secret: Schema.Redacted(Schema.String)
+    label: Text(LABEL_MAX),
+    key: Text(LABEL_MAX),
+    secret: Schema.Redacted(Secret)
   }),
   report: Schema.Struct({ id: EntityId, created: Schema.Boolean, offered: Schema.Int }),
   run: ({ secret, ...consumer }) => addLtiConsumer({ ...consumer, secret: Redacted.value(secret) })
@@ -71,7 +79,12 @@ export const ltiConsumerAdd = defineCommand({
 export const restored = defineCommand({
   name: "central restored",
   side: "central",
-  args: Schema.Struct({}),
-  report: Schema.Struct({ epoch: Schema.String }),
-  run: () => Effect.map(beginAnew, (epoch) => ({ epoch }))
+  args: Schema.Struct({ directory: Schema.String }),
+  /** `rootToSign`: what the holders of the root keys must sign before the next bundle goes out. */
+  report: Schema.Struct({ epoch: Schema.String, rootToSign: Schema.NullOr(Schema.String) }),
+  run: Effect.fn("restored")(function* ({ directory }) {
+    const { epoch, toSign } = yield* beginAnew
+    if (toSign === null) return { epoch, rootToSign: null }
+    return { epoch, rootToSign: yield* writeRoot(directory, toSign.version, toSign.text) }
+  })
 })

@@ -9,9 +9,10 @@ import * as Clients from "../application/manage-clients.ts"
 import { Clients as ClientsPort, History } from "../application/ports.ts"
 import { deliveryId, publish } from "../application/publish.ts"
 import { Refused } from "../application/refused.ts"
-import type { PersonKind } from "../domain/entity.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
+import { LABEL_MAX, type PersonKind } from "../domain/entity.ts"
 import { HistoryEntry } from "../domain/history.ts"
-import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
+import { DeliveryName, Digest, EntityId, Millis, OrganisationId, Text } from "../domain/id.ts"
 import { ImportReport, problemLine } from "../domain/import-report.ts"
 import { acceptablePassword } from "../domain/password.ts"
 import { eligibilities, type Roster, testCenters, UserType, users } from "../domain/roster.ts"
@@ -19,8 +20,9 @@ import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
-import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
+import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
 
 const Imported_ = Schema.Struct({
@@ -99,11 +101,11 @@ export const publishPackage = defineCommand({
   side: "central",
   args: Schema.Struct({
     file: Schema.String,
-    id: Schema.NullOr(Schema.String),
-    label: Schema.NullOr(Schema.String),
-    from: Schema.NullOr(Schema.Int),
-    to: Schema.NullOr(Schema.Int),
-    maxExecutions: Schema.NullOr(Schema.Int),
+    id: Schema.NullOr(DeliveryName),
+    label: Schema.NullOr(Text(LABEL_MAX)),
+    from: Schema.NullOr(Millis),
+    to: Schema.NullOr(Millis),
+    maxExecutions: Schema.NullOr(Positive),
     proctored: Schema.Boolean,
     dryRun: Schema.Boolean
   }),
@@ -185,9 +187,9 @@ export const devicesChange = defineCommand({
   name: "central devices change",
   side: "central",
   args: Schema.Struct({
-    id: Schema.String,
+    id: ClientId,
     change: Schema.Literals(["block", "unblock", "revoke", "rename"]),
-    name: Schema.NullOr(Schema.String)
+    name: Schema.NullOr(Text(CLIENT_NAME_MAX))
   }),
   report: Schema.Struct({ id: Schema.String, change: Schema.String }),
   run: ({ change, id, name }) => {
@@ -209,7 +211,10 @@ export const devicesChange = defineCommand({
 export const credentialsGenerate = defineCommand({
   name: "central credentials generate",
   side: "central",
-  args: Schema.Struct({ organisations: Schema.Array(OrganisationId), name: Schema.String }),
+  args: Schema.Struct({
+    organisations: Schema.Array(OrganisationId).check(Schema.isMinLength(1)),
+    name: Text(CLIENT_NAME_MAX)
+  }),
   report: Schema.Struct({ key: Schema.String, secret: Schema.String }),
   run: ({ name, organisations }) => Clients.generateCredential(organisations, name, "operator")
 })
@@ -225,7 +230,7 @@ export const credentialsList = defineCommand({
 export const credentialsRevoke = defineCommand({
   name: "central credentials revoke",
   side: "central",
-  args: Schema.Struct({ key: Schema.String }),
+  args: Schema.Struct({ key: ClientId }),
   report: Schema.Struct({ key: Schema.String }),
   run: ({ key }) =>
     Clients.revokeCredential(key, "operator").pipe(
@@ -237,7 +242,7 @@ export const credentialsRevoke = defineCommand({
 export const centralHistory = defineCommand({
   name: "central history",
   side: "central",
-  args: Schema.Struct({ limit: Schema.Int }),
+  args: Schema.Struct({ limit: Positive }),
   report: Schema.Struct({ entries: Schema.Array(HistoryEntry), now: Schema.Int }),
   run: Effect.fn("centralHistory")(function* ({ limit }) {
     const history = yield* History
@@ -334,5 +339,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsGenerate,
   credentialsList,
   credentialsRevoke,
-  centralHistory
+  centralHistory,
+  ...rootCommands
 ]

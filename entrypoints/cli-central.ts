@@ -8,12 +8,15 @@ import { DateTime, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
 import { KINDS, LABEL_MAX } from "../domain/entity.ts"
-import { EntityId, OrganisationId, Text } from "../domain/id.ts"
+import { DeliveryName, EntityId, Millis, OrganisationId, Text } from "../domain/id.ts"
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
 import { credentials, devices } from "./cli-clients.ts"
+import { rootTree } from "./cli-root.ts"
 import { answer, shared } from "./cli-run.ts"
+import { Positive } from "./command.ts"
+import { howToSign } from "./root-files.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
 import { askPassword } from "./terminal-prompt.ts"
@@ -32,6 +35,14 @@ const init = Command.make(
     url: Flag.String("url").pipe(
       Flag.optional,
       Flag.withDescription("Central's public address, by which devices know it")
+    ),
+    rootKeys: Flag.String("root-keys").pipe(
+      Flag.optional,
+      Flag.withDescription("Public keys of offline root holders: A.pub,B.pub,C.pub")
+    ),
+    rootThreshold: Flag.Int("root-threshold").pipe(
+      Flag.optional,
+      Flag.withDescription("How many of these holders must sign a root document")
     )
   },
   Effect.fnUntraced(function* (flags) {
@@ -48,7 +59,10 @@ const init = Command.make(
           ...(report.administrator === null ? [] : [`  administrator  ${report.administrator}`]),
           `  certificate  ${report.certificate}`,
           `  root key     ${report.rootWords}`,
-          "Tell schools the certificate's fingerprint; their devices ask for it once."
+          "Tell schools the certificate's fingerprint; their devices ask for it once.",
+          ...(report.rootToSign === null
+            ? []
+            : [`Before any device can be enrolled: ${howToSign(report.rootToSign)}`])
         ].join("\n")
     })
   })
@@ -140,16 +154,17 @@ const millis = (name: string, text: Option.Option<string>) =>
       Option.match(DateTime.make(given), {
         onNone: () =>
           wrongPeriod(`--${name} "${given}" is not a moment.`, "Write it as 2026-11-21T08:00:00Z."),
-        onSome: (at) => Effect.succeed(DateTime.toEpochMillis(at))
+        onSome: (at) =>
+          isMillis(DateTime.toEpochMillis(at))
+            ? Effect.succeed(DateTime.toEpochMillis(at))
+            : wrongPeriod(`--${name} "${given}" is too far away.`, "Name a year from 1970 to 9999.")
       })
   })
 
 const wrongPeriod = (why: string, todo: string) =>
   Effect.fail(new Refused({ code: "E_USAGE", what: "Nothing was published.", why, todo, exit: 2 }))
 
-/** With or without its prefix; see `deliveryId`. */
-const DeliveryName = Text(LABEL_MAX)
-const Positive = Schema.Int.check(Schema.isGreaterThan(0))
+const isMillis = Schema.is(Millis)
 
 const publish = Command.make(
   "publish",
@@ -253,10 +268,16 @@ const ltiConsumers = Command.make("lti-consumers").pipe(
 )
 
 const restored = Command.make("restored", {}, () =>
-  answerAtCentral(
-    (_, catalogue) => catalogue.restored,
-    {},
-    () => "Central begins anew: each device fetches everything at its next synchronisation."
+  Effect.flatMap(shared, ({ data: directory }) =>
+    answerAtCentral(
+      (_, catalogue) => catalogue.restored,
+      { directory },
+      ({ rootToSign }) =>
+        [
+          "Central begins anew: each device fetches everything at its next synchronisation.",
+          ...(rootToSign === null ? [] : [`Before the next bundle: ${howToSign(rootToSign)}`])
+        ].join("\n")
+    )
   )
 ).pipe(Command.withDescription("Say that central's database was restored from a backup"))
 
@@ -275,6 +296,7 @@ export const centralTree = Command.make("central").pipe(
     ltiConsumers,
     devices,
     credentials,
+    rootTree,
     restored
   ])
 )

@@ -5,6 +5,7 @@ import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { OrganisationId, Text } from "../domain/id.ts"
 import { answerAtCentral, atCentral, loadCommands } from "./at-central.ts"
 import { answer, shared } from "./cli-run.ts"
+import { ClientId } from "./command.ts"
 import { readCentral } from "./settings.ts"
 import { table } from "./terminal.ts"
 
@@ -33,7 +34,7 @@ const showClients = (report: {
 const CHANGED = { block: "blocked", unblock: "unblocked", revoke: "revoked" } as const
 
 const change = (name: keyof typeof CHANGED, description: string) =>
-  Command.make(name, { id: Argument.String("id") }, ({ id }) =>
+  Command.make(name, { id: Argument.String("id").pipe(Argument.withSchema(ClientId)) }, ({ id }) =>
     answerAtCentral(
       (commands) => commands.devicesChange,
       { id, change: name, name: null },
@@ -53,7 +54,7 @@ export const devices = Command.make("devices").pipe(
     Command.make(
       "rename",
       {
-        id: Argument.String("id"),
+        id: Argument.String("id").pipe(Argument.withSchema(ClientId)),
         name: Argument.String("name").pipe(Argument.withSchema(Text(CLIENT_NAME_MAX)))
       },
       ({ id, name }) =>
@@ -108,12 +109,15 @@ export const credentials = Command.make("credentials").pipe(
     Command.make("list", {}, () =>
       answerAtCentral((commands) => commands.credentialsList, {}, showClients)
     ),
-    Command.make("revoke", { key: Argument.String("key") }, ({ key }) =>
-      answerAtCentral(
-        (commands) => commands.credentialsRevoke,
-        { key },
-        () => `${key} is revoked.`
-      )
+    Command.make(
+      "revoke",
+      { key: Argument.String("key").pipe(Argument.withSchema(ClientId)) },
+      ({ key }) =>
+        answerAtCentral(
+          (commands) => commands.credentialsRevoke,
+          { key },
+          () => `${key} is revoked.`
+        )
     )
   ])
 )

@@ -9,6 +9,8 @@
  */
 import { Effect, Predicate, Schema } from "effect"
 import { Refused } from "../application/refused.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
+import { Text } from "../domain/id.ts"
 
 /** A command as the control socket sees it: JSON in, JSON out. */
 export interface ServedCommand<R> {
@@ -25,6 +27,12 @@ export interface Command<Args, Report, R> extends ServedCommand<R> {
   /** Dies on a report of another shape: both ends are the same version by then. */
   readonly decodeReport: (report: Schema.Json) => Effect.Effect<Report>
 }
+
+/** A count or a limit as people give it. */
+export const Positive = Schema.Int.check(Schema.isGreaterThan(0))
+
+/** A device or credential, as central's lists show it; longer ones are something else. */
+export const ClientId = Text(CLIENT_NAME_MAX)
 
 /** Put this into a report's schema as `exit` when the command can end with items left. */
 export const ItemsLeft = Schema.optionalKey(Schema.Literal(3))

@@ -5,12 +5,14 @@ import { contentsHere } from "../application/fetch-contents.ts"
 import { open } from "../application/open.ts"
 import type { Central, CentralDesk } from "../application/ports.ts"
 import { DeviceIdentity, Executions, History, Holdings } from "../application/ports.ts"
+import { recheckingAlways } from "../application/recheck.ts"
 import { Refused } from "../application/refused.ts"
 import { countsOf, type PullFailure, type Synced, sync } from "../application/sync.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
-import { DeviceId, OrganisationId } from "../domain/id.ts"
-import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
+import { DeviceId, OrganisationId, Text } from "../domain/id.ts"
+import { defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import {
   fromCentral,
   fromNoSpace,
@@ -118,7 +120,7 @@ export const enrolCommand = <R>(reach: Reach<R>) =>
     name: "device enrol",
     side: "device",
     args: Schema.Struct({
-      name: Schema.String,
+      name: Text(CLIENT_NAME_MAX),
       login: Schema.NullOr(Schema.String),
       password: Schema.NullOr(Schema.Redacted(Schema.String)),
       key: Schema.NullOr(Schema.String),
@@ -194,7 +196,8 @@ export const openCommand = defineCommand({
         NotEnrolled: (error) => Effect.fail(fromNotEnrolled(error)),
         WrongPassword: (error) => Effect.fail(fromWrongPassword(error)),
         TooManyTries: (error) => Effect.fail(fromTries(error)),
-        Unopenable: () => Effect.fail(damagedProfile)
+        Unopenable: () => Effect.fail(damagedProfile),
+        HoldingDamaged: () => Effect.fail(damagedHolding)
       })
     )
 })
@@ -204,6 +207,13 @@ const damagedProfile = new Refused({
   what: "Nothing was opened.",
   why: "The password is right, but what it opens is damaged on this device.",
   todo: 'Run "testferry sync": it compares everything with central and mends what differs.'
+})
+
+const damagedHolding = new Refused({
+  code: "E_DATA_DAMAGED",
+  what: "Nothing was opened.",
+  why: "What this device holds for this login is damaged: its bytes changed on the disk.",
+  todo: 'Run "testferry sync": it fetches again from central what is damaged.'
 })
 
 export const DeviceStatus = Schema.Struct({
@@ -233,8 +243,9 @@ export const statusCommand = defineCommand({
     const history = yield* History
     const holdings = yield* Holdings
     const membership = Option.getOrUndefined(yield* identity.membership)
+    const member = membership?.organisations ?? []
     const organisations = yield* Effect.forEach(
-      membership?.organisations ?? [],
+      member,
       Effect.fnUntraced(function* (organisation) {
         return {
           organisation,
@@ -248,7 +259,7 @@ export const statusCommand = defineCommand({
     return {
       device: membership?.device ?? null,
       organisations,
-      contents: yield* contentsHere(membership?.organisations ?? []),
+      contents: yield* recheckingAlways(member)(contentsHere(member)),
       unsettled: (yield* executions.unsettled).length,
       lastSync: recent.find((entry) => entry.verb === "sync") ?? null,
       now: yield* Clock.currentTimeMillis
@@ -259,7 +270,7 @@ export const statusCommand = defineCommand({
 export const deviceHistory = defineCommand({
   name: "device history",
   side: "device",
-  args: Schema.Struct({ limit: Schema.Int }),
+  args: Schema.Struct({ limit: Positive }),
   report: Schema.Struct({ entries: Schema.Array(HistoryEntry), now: Schema.Int }),
   run: Effect.fn("deviceHistory")(function* ({ limit }) {
     const history = yield* History

@@ -7,6 +7,8 @@ import path from "node:path"
 import { Effect, Schema } from "effect"
 import { Refused } from "../application/refused.ts"
 import { COST_DEFAULT, Cost } from "../domain/cost.ts"
+import { CLIENT_NAME_MAX, PublicKey } from "../domain/enrolment.ts"
+import { Text } from "../domain/id.ts"
 
 export const CentralSettings = Schema.Struct({
   side: Schema.Literal("central"),
@@ -18,13 +20,20 @@ export const CentralSettings = Schema.Struct({
   /** "embedded", or the URL of a PostgreSQL database. */
   database: Schema.String,
   engine: Schema.Literals(["sqljs", "node"]),
-  passwordCost: Cost
+  passwordCost: Cost,
+  /** Who signs the root documents, where these keys are not on central's disk. */
+  rootHolders: Schema.optionalKey(
+    Schema.Struct({
+      keys: Schema.Array(Schema.Struct({ id: Schema.String, raw: PublicKey })),
+      threshold: Schema.Int
+    })
+  )
 })
 export type CentralSettings = typeof CentralSettings.Type
 
 export const DeviceSettings = Schema.Struct({
   side: Schema.Literal("device"),
-  name: Schema.String,
+  name: Text(CLIENT_NAME_MAX),
   rootUrl: Schema.String,
   language: Schema.String,
   timeZone: Schema.String,

@@ -7,11 +7,25 @@ import fs from "node:fs"
 import { Effect, Option, Redacted, Schema } from "effect"
 import { Refused } from "../application/refused.ts"
 import { Cost } from "../domain/cost.ts"
+import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
+import { LABEL_MAX } from "../domain/entity.ts"
+import { Text } from "../domain/id.ts"
+import { PASSWORD_CHARACTERS_MAX } from "../domain/password.ts"
+import { LANGUAGE_LENGTH_MAX } from "../domain/roster-cells.ts"
+
+/** TAO's files may leave a name empty; like no name. */
+const Name = Schema.Union([Schema.Literal(""), Text(LABEL_MAX)])
+/** The longest address that every browser takes. */
+const Url = Text(2_000)
 
 const Persistence = Schema.Struct({
   driver: Schema.Literals(["pdo_pgsql", "postgres", "sqlite", "embedded"]),
-  host: Schema.optionalKey(Schema.String),
-  port: Schema.optionalKey(Schema.Int),
+  host: Schema.optionalKey(
+    Schema.String.check(
+      Schema.isPattern(/^[^\s/@?#]{1,253}$/u, { message: "Expected the name of a host" })
+    )
+  ),
+  port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))),
   dbname: Schema.optionalKey(Schema.String),
   user: Schema.optionalKey(Schema.String),
   password: Schema.optionalKey(Schema.String)
@@ -20,21 +34,21 @@ const Persistence = Schema.Struct({
 const SetupFile = Schema.Struct({
   "super-user": Schema.optionalKey(
     Schema.Struct({
-      login: Schema.String,
-      password: Schema.String,
-      firstname: Schema.optionalKey(Schema.String),
-      lastname: Schema.optionalKey(Schema.String),
-      email: Schema.optionalKey(Schema.String)
+      login: Text(LABEL_MAX),
+      password: Schema.NonEmptyString.check(Schema.isMaxLength(PASSWORD_CHARACTERS_MAX)),
+      firstname: Schema.optionalKey(Name),
+      lastname: Schema.optionalKey(Name),
+      email: Schema.optionalKey(Name)
     })
   ),
   configuration: Schema.optionalKey(
     Schema.Struct({
       global: Schema.optionalKey(
         Schema.Struct({
-          url: Schema.optionalKey(Schema.String),
-          lang: Schema.optionalKey(Schema.String),
-          timezone: Schema.optionalKey(Schema.String),
-          instance_name: Schema.optionalKey(Schema.String)
+          url: Schema.optionalKey(Url),
+          lang: Schema.optionalKey(Text(LANGUAGE_LENGTH_MAX)),
+          timezone: Schema.optionalKey(Text(LABEL_MAX)),
+          instance_name: Schema.optionalKey(Text(CLIENT_NAME_MAX))
         })
       ),
       generis: Schema.optionalKey(
@@ -44,7 +58,7 @@ const SetupFile = Schema.Struct({
       ),
       testferry: Schema.optionalKey(
         Schema.Struct({
-          rootUrl: Schema.optionalKey(Schema.String),
+          rootUrl: Schema.optionalKey(Url),
           passwordCost: Schema.optionalKey(Cost),
           engine: Schema.optionalKey(Schema.Literals(["sqljs", "node"]))
         })
@@ -114,9 +128,9 @@ export const readSetup = Effect.fn("readSetup")(function* (name: Option.Option<s
         : {
             login: admin.login,
             password: Redacted.make(admin.password),
-            firstName: admin.firstname,
-            lastName: admin.lastname,
-            mail: admin.email
+            firstName: admin.firstname || undefined,
+            lastName: admin.lastname || undefined,
+            mail: admin.email || undefined
           }
   } satisfies Setup
 })

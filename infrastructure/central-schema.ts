@@ -38,6 +38,29 @@ export const commonTables = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** Signed documents of which newer ones replace older: roots (all are kept) and revocation lists. */
+export const documentTable = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE documents (
+      kind TEXT NOT NULL,
+      version ${integer} NOT NULL,
+      signed TEXT NOT NULL,
+      PRIMARY KEY (kind, version)
+    ) ${table}`
+})
+
+/** The first root was a setting before there were others. */
+const standing = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* documentTable
+  yield* sql`
+    INSERT INTO documents (kind, version, signed)
+    SELECT 'root', 1, value FROM settings WHERE name = 'root.1'`
+  yield* sql`DELETE FROM settings WHERE name = 'root.1'`
+})
+
 const catalogue = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const { integer, table } = dialect(sql)
@@ -92,8 +115,13 @@ const feeds = Effect.gen(function* () {
       body TEXT,
       PRIMARY KEY (organisation, id, kind)
     ) ${table}`
-  yield* sql`
-    CREATE INDEX offers_stamps ON offers (organisation, kind, id, stamp) WHERE digest IS NOT NULL`
+  // PostgreSQL refuses index rows of 2,700 bytes and more; the stamp of somebody whom hundreds of
+  // centers show is longer.
+  yield* sql.onDialectOrElse({
+    pg: () => Effect.void,
+    orElse: () => sql`
+      CREATE INDEX offers_stamps ON offers (organisation, kind, id, stamp) WHERE digest IS NOT NULL`
+  })
   yield* sql`CREATE UNIQUE INDEX offers_by_version ON offers (organisation, version)`
   yield* sql`CREATE INDEX offers_by_bucket ON offers (organisation, bucket, a, b)`
   yield* sql`CREATE INDEX offers_by_blob ON offers (blob) WHERE blob IS NOT NULL`
@@ -133,9 +161,64 @@ const doors = Effect.gen(function* () {
     ) ${table}`
 })
 
+const forgetting = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`CREATE TABLE retired (id TEXT PRIMARY KEY, key_version ${integer} NOT NULL) ${table}`
+  yield* sql`CREATE INDEX offers_by_id ON offers (id, kind) WHERE digest IS NOT NULL`
+  yield* sql`
+    DELETE FROM sealed
+    WHERE key NOT IN (SELECT kind || '/' || id FROM offers WHERE digest IS NOT NULL)`
+  yield* sql`ALTER TABLE import_work ADD COLUMN kept_ms ${integer} NOT NULL DEFAULT 0`
+})
+
+/** What a side received and sent, on central and on devices. */
+export const streamTables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`CREATE TABLE streams_received (stream TEXT PRIMARY KEY, state TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE streams_sent (
+      stream TEXT NOT NULL,
+      epoch ${integer} NOT NULL,
+      seq ${integer} NOT NULL,
+      manifest TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      brings TEXT,
+      PRIMARY KEY (stream, epoch, seq)
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE streams_acknowledged (
+      stream TEXT PRIMARY KEY,
+      epoch ${integer} NOT NULL,
+      seq ${integer} NOT NULL,
+      head TEXT NOT NULL
+    ) ${table}`
+})
+
+/** What central heard of its devices, and what it put aside. */
+const devices = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* streamTables
+  yield* sql`CREATE TABLE device_reports (device TEXT PRIMARY KEY, report TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE quarantine (
+      manifest TEXT PRIMARY KEY,
+      device TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      code TEXT NOT NULL,
+      detail TEXT NOT NULL,
+      files TEXT NOT NULL
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
   "0003_feeds": feeds,
-  "0004_doors": doors
+  "0004_doors": doors,
+  "0005_forgetting": forgetting,
+  "0006_standing": standing,
+  "0007_bundles": devices
 }

@@ -34,13 +34,16 @@ export const layerOpener = Layer.succeed(Opener, {
   loginTag: (key, login) => Digest.make(loginTag(base64(key), login))
 })
 
-/** `decoyCost` is what a login that nobody has must cost: that of the wraps in use. */
+/** `decoyCost` is what a login that nobody has must cost where no wrap says it: that of new wraps. */
 export const layerPasswords = (decoyCost: Cost = COST_DEFAULT) =>
   Layer.succeed(Passwords, {
     unwrap: (userId, wrap, password) =>
       Password.unwrap({ userId, wrap, password }).pipe(Effect.mapError(() => new WrongPassword())),
-    decoy: () =>
-      Password.dummy(decoyCost).pipe(Effect.orDie, Effect.andThen(Effect.fail(new WrongPassword())))
+    decoy: (_, like) =>
+      Password.dummy(like?.cost ?? decoyCost).pipe(
+        Effect.mapError(() => new WrongPassword()),
+        Effect.andThen(Effect.fail(new WrongPassword()))
+      )
   })
 
 /** Central's secrets. Wraps cost what `cost` says; the vault key lies in central's key folder. */

@@ -11,27 +11,31 @@ import path from "node:path"
 import { Effect, Layer, Option, Stream } from "effect"
 import { BlobDamaged, Blobs, NoSpace } from "../application/ports.ts"
 import { Digest } from "../domain/id.ts"
+import { freeAt, isFull, RESERVE, readFile, syncDirectory } from "./file-bytes.ts"
 
-/** Bytes read at a time. */
+/** Bytes digested at a time. */
 const CHUNK = 256 * 1024
-/** Left free on the disk, so that the database beside it can still write. */
-const RESERVE = 64 * 1024 * 1024
+
+/** Where a blob lies, if it is here. */
+export const blobFile = (directory: string, blob: Digest): string =>
+  path.join(directory, blob.slice(0, 2), blob)
+
+/** Gives whole and durable bytes their name. Whoever calls has digested them. */
+export const adopt = (directory: string, aside: string, blob: Digest): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const file = blobFile(directory, blob)
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    fs.renameSync(aside, file)
+    syncDirectory(path.dirname(file))
+    syncDirectory(directory)
+  })
 
 const make = Effect.fnUntraced(function* (directory: string) {
-  const finished = (blob: Digest) => path.join(directory, blob.slice(0, 2), blob)
+  const finished = (blob: Digest) => blobFile(directory, blob)
   const partial = (blob: Digest) => path.join(directory, "partial", blob)
   const sizeOf = (file: string) =>
     Effect.sync(() => Option.fromUndefinedOr(fs.statSync(file, { throwIfNoEntry: false })?.size))
   yield* Effect.sync(() => fs.mkdirSync(path.join(directory, "partial"), { recursive: true }))
-
-  /** Gives whole and durable bytes their name. */
-  const settle = (aside: string, blob: Digest) =>
-    Effect.sync(() => {
-      fs.mkdirSync(path.dirname(finished(blob)), { recursive: true })
-      fs.renameSync(aside, finished(blob))
-      syncDirectory(path.dirname(finished(blob)))
-      syncDirectory(directory)
-    })
 
   const write = Effect.fnUntraced(function* <E, R>(
     blob: Digest,
@@ -67,7 +71,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
         Effect.sync(() => fs.rmSync(partial(blob), { force: true }))
       )
     )
-    yield* settle(partial(blob), blob)
+    yield* adopt(directory, partial(blob), blob)
   })
 
   const add = Effect.fnUntraced(function* <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) {
@@ -91,7 +95,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
       })
     ).pipe(Effect.onError(() => Effect.sync(() => fs.rmSync(aside, { force: true }))))
     const blob = Digest.make(hash.digest("hex"))
-    yield* settle(aside, blob)
+    yield* adopt(directory, aside, blob)
     return { blob, size }
   })
 
@@ -104,7 +108,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
         sizeOf(partial(blob)),
         Option.getOrElse(() => 0)
       ),
-    read: (blob, range) => readFile(finished(blob), range?.offset ?? 0, range?.length),
+    read: (blob, range) => readFile(finished(blob), range),
     write,
     sweep: (wanted) =>
       Effect.sync(() => {
@@ -126,8 +130,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
 const isOurs = (folder: string): boolean => /^(?:partial|[0-9a-f]{2})$/u.test(folder)
 
 const requireSpace = Effect.fnUntraced(function* (directory: string, size: number) {
-  const { bavail, bsize } = yield* Effect.sync(() => fs.statfsSync(directory))
-  const free = bavail * bsize
+  const free = yield* Effect.sync(() => freeAt(directory))
   if (free < size + RESERVE) return yield* new NoSpace({ needed: size + RESERVE, free })
 })
 
@@ -142,9 +145,6 @@ const writeAll = (fd: number, chunk: Uint8Array, needed: number) =>
     }
   })
 
-const isFull = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
-
 /** Digests what a file holds already and answers how many bytes that is. */
 const digestFile = (fd: number, hash: ReturnType<typeof createHash>): number => {
   const buffer = Buffer.allocUnsafe(CHUNK)
@@ -153,38 +153,6 @@ const digestFile = (fd: number, hash: ReturnType<typeof createHash>): number => 
     if (got === 0) return at
     hash.update(buffer.subarray(0, got))
     at += got
-  }
-}
-
-const readFile = (file: string, offset: number, length: number | undefined) =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const handle = yield* Effect.acquireRelease(
-        Effect.promise(() => fs.promises.open(file, "r")),
-        (opened) => Effect.promise(() => opened.close())
-      )
-      const end = length === undefined ? Number.POSITIVE_INFINITY : offset + length
-      return Stream.unfold(offset, (at) =>
-        Effect.promise(async () => {
-          const want = Math.min(CHUNK, end - at)
-          if (want <= 0) return undefined
-          const { bytesRead, buffer } = await handle.read(Buffer.alloc(want), 0, want, at)
-          if (bytesRead === 0) return undefined
-          return [
-            new Uint8Array(buffer.buffer, buffer.byteOffset, bytesRead),
-            at + bytesRead
-          ] as const
-        })
-      )
-    })
-  )
-
-const syncDirectory = (directory: string) => {
-  const fd = fs.openSync(directory, "r")
-  try {
-    fs.fsyncSync(fd)
-  } finally {
-    fs.closeSync(fd)
   }
 }
 

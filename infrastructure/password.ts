@@ -92,7 +92,11 @@ export const unwrap = Effect.fnUntraced(function* (options: {
 }) {
   const { password, userId } = options
   const { box, cost, recipient, salt, ver } = options.wrap
-  if (isTooLong(password)) return yield* new WrongPassword()
+  if (isTooLong(password)) {
+    // Not even tried; but an answer at once would tell that somebody has this login.
+    yield* dummy(cost)
+    return yield* new WrongPassword()
+  }
   const saltBytes = Buffer.from(salt, "base64")
   const boxBytes = Buffer.from(box, "base64")
   if (saltBytes.length !== SALT_BYTES || boxBytes.length < BOX_BYTES_MIN) {

@@ -60,6 +60,8 @@ export const oneLine = (text: string): string =>
     .replace(/[\p{Cc}\p{Cs}\s]+/gu, " ")
     .trim()
     .slice(0, TITLE_MAX)
+    // Half a character may be left of one that was cut.
+    .replace(/\p{Cs}$/u, "")
     .trim()
 
 const XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"

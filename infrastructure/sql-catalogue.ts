@@ -240,6 +240,10 @@ const make = Effect.gen(function* () {
       function* (ids) {
         yield* inChunks(ids, (chunk) =>
           Effect.all([
+            sql`INSERT INTO retired (id, key_version)
+              SELECT id, key_version FROM entities
+              WHERE kind = 'delivery' AND ${sql.in("id", chunk)}
+              ON CONFLICT (id) DO UPDATE SET key_version = excluded.key_version`,
             sql`DELETE FROM links WHERE ${sql.or([
               sql.in("owner_id", chunk),
               sql.in("from_id", chunk),
@@ -252,6 +256,12 @@ const make = Effect.gen(function* () {
       sql.withTransaction,
       Effect.orDie
     ),
+
+    retiredVersion: (id) =>
+      sql<{ key_version: number }>`SELECT key_version FROM retired WHERE id = ${id}`.pipe(
+        Effect.map(([row]) => row?.key_version ?? 0),
+        Effect.orDie
+      ),
 
     naming: Effect.fn("Catalogue.naming")(function* (ids) {
       const found: Array<{ id: EntityId; by: EntityId }> = []

@@ -8,8 +8,8 @@
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import type { Checked } from "../application/ports.ts"
-import { Holdings } from "../application/ports.ts"
-import { Entity, KeyWrap, Kind, keyFromText, keyText, Person } from "../domain/entity.ts"
+import { HoldingDamaged, Holdings } from "../application/ports.ts"
+import { Entity, KeyWrap, Kind, keyFromText, keyText, lookups, Person } from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { type Digest, EntityId } from "../domain/id.ts"
@@ -17,6 +17,7 @@ import type { Manifest, Plan } from "../domain/plan.ts"
 import { BUCKETS, bucketOf, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
+import { CONDEMNED, soundness } from "./sql-soundness.ts"
 
 /**
  * Taken as it is: each was checked when it was staged, and checking them again on the way to every
@@ -94,18 +95,23 @@ const make = Effect.gen(function* () {
   })
   const people = SqlSchema.findAll({
     Request: Schema.Struct({ organisation: Schema.String, tag: Schema.String }),
-    Result: Schema.Struct({ body: Schema.fromJsonString(Person) }),
+    Result: Schema.Struct({ digest: Schema.String, body: Schema.fromJsonString(Person) }),
     execute: ({ organisation, tag }) => sql`
-      SELECT body FROM holdings WHERE organisation = ${organisation} AND tag = ${tag}`
+      SELECT digest, body FROM holdings WHERE organisation = ${organisation} AND tag = ${tag}`
   })
   const wraps = SqlSchema.findAll({
     Request: Schema.Struct({ organisation: Schema.String, reader: Schema.String }),
     Result: Schema.Struct({ body: Schema.fromJsonString(KeyWrap) }),
     execute: ({ organisation, reader }) => sql`
       SELECT body FROM holdings
-      WHERE organisation = ${organisation} AND reader = ${reader}
+      WHERE organisation = ${organisation} AND reader = ${reader} AND digest <> ${CONDEMNED}
       ORDER BY id`
   })
+  /** What fails to decode was decoded once, when it was staged: it has changed here since. */
+  const damaged = (organisation: OrganisationId) => (error: { readonly _tag: string }) =>
+    error._tag === "SchemaError"
+      ? Effect.fail(new HoldingDamaged({ organisation }))
+      : Effect.die(error)
 
   const byKey = (rows: ReadonlyArray<DigestRow>) =>
     new Map(rows.map((row) => [keyText(row), row.digest]))
@@ -163,15 +169,6 @@ const make = Effect.gen(function* () {
     plan: Plan,
     cursor: typeof START | undefined
   ) {
-    yield* sql`
-      INSERT INTO holdings
-        (organisation, id, kind, version, digest, a, b, bucket, held, tag, reader, body)
-      SELECT organisation, id, kind, version, digest, a, b, bucket, 0, tag, reader, body
-      FROM staged
-      WHERE organisation = ${organisation} AND digest IS NOT NULL
-      ON CONFLICT (organisation, id) DO UPDATE SET version = excluded.version,
-        digest = excluded.digest, a = excluded.a, b = excluded.b, bucket = excluded.bucket,
-        held = 0, tag = excluded.tag, reader = excluded.reader, body = excluded.body`
     yield* inChunks(
       plan.remove,
       (chunk) => sql`
@@ -184,6 +181,16 @@ const make = Effect.gen(function* () {
       UPDATE holdings SET held = 1
       WHERE organisation = ${organisation} AND ${sql.in("id", chunk.map(idOf))}`
     )
+    // After the removals: what stood here under a wrong kind goes, and comes again under its own.
+    yield* sql`
+      INSERT INTO holdings
+        (organisation, id, kind, version, digest, a, b, bucket, held, tag, reader, body)
+      SELECT organisation, id, kind, version, digest, a, b, bucket, 0, tag, reader, body
+      FROM staged
+      WHERE organisation = ${organisation} AND digest IS NOT NULL
+      ON CONFLICT (organisation, id) DO UPDATE SET kind = excluded.kind,
+        version = excluded.version, digest = excluded.digest, a = excluded.a, b = excluded.b,
+        bucket = excluded.bucket, held = 0, tag = excluded.tag, reader = excluded.reader, body = excluded.body`
     if (cursor !== undefined) yield* setCursor(organisation, cursor)
     yield* dropStaged(organisation)
   })
@@ -274,10 +281,11 @@ const make = Effect.gen(function* () {
       sql`
         SELECT body FROM holdings
         WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
+          AND digest <> ${CONDEMNED}
         ORDER BY kind, held, id`.stream.pipe(
         Stream.mapArrayEffect((rows) => decodeBatch(rows)),
         Stream.map((row) => row.body),
-        Stream.orDie
+        Stream.catch((error) => Stream.fromEffect(damaged(organisation)(error)))
       ),
 
     byIds: Effect.fn("Holdings.byIds")(function* (organisation, ids) {
@@ -285,13 +293,15 @@ const make = Effect.gen(function* () {
       yield* inChunks(ids, (chunk) =>
         sql`
           SELECT body FROM holdings
-          WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}`.pipe(
+          WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}
+            AND digest <> ${CONDEMNED}`.pipe(
           Effect.flatMap(decodeEntities),
-          Effect.map((rows) => found.push(...rows.map((row) => row.body)))
+          Effect.map((rows) => found.push(...rows.map((row) => row.body))),
+          Effect.catch(damaged(organisation))
         )
       )
       return found
-    }, Effect.orDie),
+    }),
 
     idsOf: (organisation, kind) =>
       sql<{ id: string }>`
@@ -320,13 +330,17 @@ const make = Effect.gen(function* () {
     }, Effect.orDie),
 
     personByTag: Effect.fn("Holdings.personByTag")(function* (organisation, tag) {
-      const [row] = yield* people({ organisation, tag })
+      const [row] = yield* Effect.catch(people({ organisation, tag }), damaged(organisation))
+      if (row?.digest === CONDEMNED) return yield* new HoldingDamaged({ organisation })
       return Option.fromUndefinedOr(row?.body)
-    }, Effect.orDie),
+    }),
 
     wrapsFor: Effect.fn("Holdings.wrapsFor")(function* (organisation, reader) {
-      return (yield* wraps({ organisation, reader })).map((row) => row.body)
-    }, Effect.orDie)
+      const rows = yield* Effect.catch(wraps({ organisation, reader }), damaged(organisation))
+      return rows.map((row) => row.body)
+    }),
+
+    ...soundness(sql)
   })
 })
 
@@ -352,8 +366,7 @@ const STAGED_COLUMNS = {
 const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) => {
   const { version, kind, id, digest, body } = change
   const { a, b } = digest === null ? EMPTY : marks(digest)
-  const tag = entity !== null && "loginTag" in entity ? entity.loginTag : null
-  const reader = entity?.kind === "key-wrap" ? entity.reader : null
+  const { reader, tag } = lookups(entity)
   const bucket = bucketOf(id)
   return { organisation, id, kind, version, digest, a, b, bucket, tag, reader, body }
 }

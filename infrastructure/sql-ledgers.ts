@@ -98,6 +98,10 @@ export const layerSealedStore = Layer.effect(
               action: "DO UPDATE SET stamp = excluded.stamp, box = excluded.box"
             }
           })
+        ),
+      forget: (keys) =>
+        Effect.orDie(
+          inChunks(keys, (chunk) => sql`DELETE FROM sealed WHERE ${sql.in("key", chunk)}`)
         )
     })
   })
@@ -187,21 +191,33 @@ export const layerImportWork = Layer.effect(
         )
         return found
       }, Effect.orDie),
-      keep: (file, done) =>
-        Effect.orDie(
-          insertRows(sql, {
-            table: "import_work",
-            columns: { file: "text", login: "text", work: "text" },
-            rows: done.map(({ login, user, wrap }) => ({
-              file,
-              login,
-              work: canonical({ user, wrap })
-            })),
-            onConflict: { key: ["file", "login"], action: "DO UPDATE SET work = excluded.work" }
-          })
-        ),
+      keep: Effect.fn("ImportWork.keep")(function* (file, done) {
+        const kept_ms = yield* Clock.currentTimeMillis
+        yield* insertRows(sql, {
+          table: "import_work",
+          columns: { file: "text", login: "text", work: "text", kept_ms: "integer" },
+          rows: done.map(({ login, user, wrap }) => ({
+            file,
+            login,
+            work: canonical({ user, wrap }),
+            kept_ms
+          })),
+          onConflict: {
+            key: ["file", "login"],
+            action: "DO UPDATE SET work = excluded.work, kept_ms = excluded.kept_ms"
+          }
+        })
+      }, Effect.orDie),
       forget: (file) =>
-        Effect.orDie(Effect.asVoid(sql`DELETE FROM import_work WHERE file = ${file}`))
+        Effect.orDie(Effect.asVoid(sql`DELETE FROM import_work WHERE file = ${file}`)),
+      forgetLogins: (logins) =>
+        Effect.orDie(
+          inChunks(logins, (chunk) => sql`DELETE FROM import_work WHERE ${sql.in("login", chunk)}`)
+        ),
+      forgetOutside: (from, to) =>
+        Effect.orDie(
+          Effect.asVoid(sql`DELETE FROM import_work WHERE kept_ms < ${from} OR kept_ms > ${to}`)
+        )
     })
   })
 )

@@ -8,7 +8,7 @@
  * as in `unnest(${ids}::text[])`.
  */
 import { Effect, Layer, Semaphore } from "effect"
-import { Reactivity } from "effect/reactivity"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import postgres from "postgres"
 import { type Client, kill, type Lease, lend } from "./postgres-connection.ts"

@@ -16,7 +16,7 @@
 import fs from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { Context, Effect, Layer, Schema, Semaphore } from "effect"
-import { Reactivity } from "effect/reactivity"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, type SqlError, Statement } from "effect/sql"
 import { lock } from "./process-lock.ts"
 import * as Connection from "./sqlite-connection.ts"

@@ -3,11 +3,17 @@
  * two ways (format §4.4 lists how archives and `unzipper` go wrong).
  *
  * The end record and the shape of the directory are checked here, on bytes in memory, before
- * `unzipper` parses them: a 98-byte file that claims four billion entries hangs it, and an I/O error
- * on a stream of its own ends the process. It never sees the source.
+ * `unzipper` parses them.
  */
-import { Readable } from "node:stream"
 import { type PackageRefused, refused } from "../domain/package-refusal.ts"
+import {
+  type DirectoryEntry,
+  END_BYTES,
+  END_SIGNATURE,
+  endRecord,
+  parseDirectory,
+  walkHeaders
+} from "./zip-records.ts"
 
 /** Bytes that can be read anywhere: a file, or the decrypted view of a sealed one. */
 export interface ByteSource {
@@ -23,25 +29,7 @@ export const ENTRIES_MAX = 20_000
 /** Bytes of the directory: 20,000 entries with long names and extra fields. */
 export const DIRECTORY_BYTES_MAX = 16 * 1024 * 1024
 
-const END_BYTES = 22
 const COMMENT_BYTES_MAX = 0xffff
-const END_SIGNATURE = 0x06054b50
-const HEADER_BYTES = 46
-const HEADER_SIGNATURE = 0x02014b50
-/** `unzipper` looks for the end record in the last 80 bytes, and takes the first match. */
-const UNZIPPER_TAIL = 80
-
-/** One entry as the directory states it. Sizes in bytes. */
-export interface DirectoryEntry {
-  readonly nameBytes: Uint8Array
-  readonly size: number
-  readonly compressedSize: number
-  readonly crc32: number
-  readonly flags: number
-  readonly method: number
-  readonly unixMode: number
-  readonly headerOffset: number
-}
 
 export interface Directory {
   readonly entries: ReadonlyArray<DirectoryEntry>
@@ -114,18 +102,16 @@ const endRecords = (tail: Buffer): ReadonlyArray<number> => {
 }
 
 const checkEnd = (end: Buffer, endOffset: number): End => {
-  const count = end.readUInt16LE(10)
-  const size = end.readUInt32LE(12)
-  const offset = end.readUInt32LE(16)
-  if (count === 0xffff || size === 0xffffffff || offset === 0xffffffff) throw zip64()
-  if (end.readUInt16LE(4) !== 0 || end.readUInt16LE(6) !== 0) {
+  const { count, size, offset, ...record } = endRecord(end)
+  if (record.isZip64) throw zip64()
+  if (!record.isOneDisk) {
     throw refused(
       "zip-multi-disk",
       "",
       "The archive is one part of several. Make one zip file of the whole package."
     )
   }
-  if (count !== end.readUInt16LE(8)) throw countMismatch()
+  if (count !== record.countHere) throw countMismatch()
   if (count > ENTRIES_MAX) {
     throw refused(
       "zip-too-many-entries",
@@ -152,50 +138,23 @@ const countMismatch = () =>
     "The archive says another number of files than it lists, so some may be hidden. Zip it again."
   )
 
-/** Walks the headers by their lengths: exactly `count` of them must fill the directory. */
+/** Sees that exactly `count` headers fill the directory. */
 const checkHeaders = (bytes: Buffer, count: number): void => {
-  let at = 0
-  let seen = 0
-  while (at < bytes.length) {
-    if (at + HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== HEADER_SIGNATURE) {
-      throw seen < count ? damaged("its directory is cut off") : countMismatch()
-    }
-    const [size, stored, offset] = [24, 20, 42].map((field) => bytes.readUInt32LE(at + field))
-    if ([size, stored, offset].includes(0xffffffff)) throw zip64()
-    if (bytes.readUInt16LE(at + 34) !== 0) throw damaged("a file lies on another disk")
-    const variable = [28, 30, 32].map((field) => bytes.readUInt16LE(at + field))
-    at += variable.reduce((sum, length) => sum + length, HEADER_BYTES)
-    seen++
+  const { headers, end } = walkHeaders(bytes)
+  for (const header of headers) {
+    if (header.isZip64) throw zip64()
+    if (!header.isFirstDisk) throw damaged("a file lies on another disk")
   }
-  if (at !== bytes.length) throw damaged("its directory is cut off")
-  if (seen !== count) throw countMismatch()
+  if (end > bytes.length || (end < bytes.length && headers.length < count)) {
+    throw damaged("its directory is cut off")
+  }
+  if (end < bytes.length || headers.length !== count) throw countMismatch()
 }
 
 const parse = async (bytes: Buffer, count: number): Promise<ReadonlyArray<DirectoryEntry>> => {
-  const end = Buffer.alloc(UNZIPPER_TAIL)
-  const record = end.subarray(UNZIPPER_TAIL - END_BYTES)
-  record.writeUInt32LE(END_SIGNATURE, 0)
-  record.writeUInt16LE(count, 8)
-  record.writeUInt16LE(count, 10)
-  record.writeUInt32LE(bytes.length, 12)
-  const archive = Buffer.concat([bytes, end])
-  // Loaded here: with what it brings along it would make every start of the program slower.
-  const { Open } = await import("unzipper")
-  const { files } = await Open.custom({
-    size: async () => archive.length,
-    stream: (offset) => Readable.from([archive.subarray(offset)], { objectMode: false })
-  }).catch((cause: unknown) => {
+  const entries = await parseDirectory(bytes, count).catch((cause: unknown) => {
     throw damaged(`its directory can't be read (${cause})`)
   })
-  if (files.length !== count) throw countMismatch()
-  return files.map((file) => ({
-    nameBytes: file.pathBuffer,
-    size: file.uncompressedSize,
-    compressedSize: file.compressedSize,
-    crc32: file.crc32,
-    flags: file.flags,
-    method: file.compressionMethod,
-    unixMode: file.externalFileAttributes >>> 16,
-    headerOffset: file.offsetToLocalFileHeader
-  }))
+  if (entries.length !== count) throw countMismatch()
+  return entries
 }

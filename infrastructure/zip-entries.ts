@@ -4,7 +4,8 @@
  */
 import { fold } from "../domain/package-href.ts"
 import { refused } from "../domain/package-refusal.ts"
-import { type DirectoryEntry, damaged } from "./zip-directory.ts"
+import { damaged } from "./zip-directory.ts"
+import type { DirectoryEntry } from "./zip-records.ts"
 
 /** Bytes of one file name: what common file systems can hold as a path. */
 export const NAME_BYTES_MAX = 1_024

@@ -12,15 +12,13 @@ import { PackageRefused, refused } from "../domain/package-refusal.ts"
 import {
   type ByteSource,
   type Directory,
-  type DirectoryEntry,
   damaged,
   readDirectory,
   readExactly
 } from "./zip-directory.ts"
 import { checkEntries, isFile, nameOf, STORED } from "./zip-entries.ts"
+import { type DirectoryEntry, LOCAL_HEADER_BYTES, LOCAL_HEADER_SIGNATURE } from "./zip-records.ts"
 
-const LOCAL_HEADER_BYTES = 30
-const LOCAL_HEADER_SIGNATURE = 0x04034b50
 const CHUNK_BYTES = 256 * 1024
 
 /** A file in the archive. Sizes in bytes; `offset` is where its packed bytes begin. */

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { open } from "../application/open.ts"
 import { Catalogue, Hashing, ImportWork, Opener, Passwords, Secrets } from "../application/ports.ts"
 import { remove } from "../application/remove.ts"
 import { OrganisationId } from "../domain/id.ts"
 import { personName } from "../domain/record.ts"
-import { entityOf, offerRows } from "./support/observe.ts"
-import { assertCentral } from "./support/observe-central.ts"
+import { entityOf, heldRows, offerRows, tamper } from "./support/observe.ts"
+import { assertCentral, sealedKeys } from "./support/observe-central.ts"
 import * as Office from "./support/office.ts"
 import * as Town from "./support/town.ts"
 import { HALL, ORGANISATION, TAKERS } from "./support/town.ts"
@@ -75,6 +76,44 @@ describe("what a login opens on a device", () => {
     })
   )
 
+  it.live("has a content version of its own, whatever was removed and published again", () =>
+    Effect.gen(function* () {
+      const { office, published } = yield* Town.town
+      const again = (text: string) =>
+        Effect.gen(function* () {
+          yield* remove(yield* mathAndItsEligibility)
+          const { content, version } = yield* published("math", text)
+          yield* Office.eligible(HALL, "math", TAKERS)
+          return [content, version]
+        })
+      assert.deepStrictEqual(yield* office(again("two and two")), ["new", 2])
+      assert.strictEqual((yield* office(published("math", "three and three"))).version, 3)
+      assert.deepStrictEqual(yield* office(again("three and three")), ["new", 4])
+      assert.deepStrictEqual(yield* office(again("four and four")), ["new", 5])
+      assert.strictEqual((yield* office(published("art", "a picture"))).version, 1)
+      yield* office(assertCentral([ORGANISATION]))
+    })
+  )
+
+  it.live("is another than the one a session runs on, after removing and publishing again", () =>
+    Effect.gen(function* () {
+      const { office, on, published } = yield* Town.town
+      yield* on(Town.synced())
+      const [delivery, eligibility] = yield* office(mathAndItsEligibility)
+      const testTaker = yield* office(Office.idOfPerson("ada"))
+      const ids = { delivery, eligibility, testTaker }
+      const { wrap } = yield* on(Town.execution(ids, "running"))
+      const boxOf = Effect.map(heldRows, (rows) => rows.find(({ id }) => id === wrap)?.body)
+      const before = yield* on(boxOf)
+      yield* office(remove([delivery, eligibility]))
+      yield* office(published("math", "two and two"))
+      yield* office(Office.eligible(HALL, "math", TAKERS))
+      yield* on(Town.synced({ confirmRemovals: true }))
+      assert.strictEqual(yield* on(boxOf), before)
+      assert.deepStrictEqual(yield* on(opens("ada")), [["dlv_math", 3]])
+    })
+  )
+
   it.live("is the content of a delivery whose id has colons", () =>
     Effect.gen(function* () {
       const { office, on, published } = yield* Town.town
@@ -100,23 +139,7 @@ describe("what a login opens on a device", () => {
     Effect.gen(function* () {
       const { office, on } = yield* Town.town
       const roster = [{ login: "ada", password: "the first password" }]
-      // The first import has paid for its wrap and was interrupted then.
-      yield* office(
-        Effect.gen(function* () {
-          const catalogue = yield* Catalogue
-          const hashing = yield* Hashing
-          const secrets = yield* Secrets
-          const work = yield* ImportWork
-          const name = personName("ada")
-          const ada = (yield* catalogue.byNames([name])).get(name)
-          if (ada === undefined) return
-          const { identity, recipient } = yield* secrets.newIdentity
-          const password = "the first password"
-          const wrap = yield* secrets.wrap({ user: ada.id, ver: 2, password, identity, recipient })
-          const file = hashing.sha256(JSON.stringify(["test-taker", roster]))
-          yield* work.keep(file, [{ user: ada.id, login: name, wrap }])
-        })
-      )
+      yield* office(paidFor("ada", "the first password"))
       yield* office(
         Office.people("test-taker", [{ login: "ada", password: "the second password" }])
       )
@@ -127,10 +150,93 @@ describe("what a login opens on a device", () => {
   )
 })
 
+/** An import of one test-taker has paid for the wrap, and was interrupted then. */
+const paidFor = (login: string, password: string) =>
+  Effect.gen(function* () {
+    const catalogue = yield* Catalogue
+    const hashing = yield* Hashing
+    const secrets = yield* Secrets
+    const work = yield* ImportWork
+    const name = personName(login)
+    const user = (yield* catalogue.byNames([name])).get(name)?.id
+    if (user === undefined) return yield* Effect.die(new Error(`no ${login}`))
+    const { identity, recipient } = yield* secrets.newIdentity
+    const wrap = yield* secrets.wrap({ user, ver: 2, password, identity, recipient })
+    const file = hashing.sha256(JSON.stringify(["test-taker", [{ login, password }]]))
+    yield* work.keep(file, [{ user, login: name, wrap }])
+  })
+
 const mathAndItsEligibility = Effect.all([
   Office.idOfDelivery("math"),
   Office.idOfEligibility(ORGANISATION, HALL, "math")
 ])
+
+describe("what central keeps of people", () => {
+  it.live("is gone when they are: sealed boxes, and work of imports that broke off", () =>
+    Effect.gen(function* () {
+      const { office } = yield* Town.town
+      const ada = yield* office(Office.idOfPerson("ada"))
+      yield* office(paidFor("ada", "the first password"))
+      yield* office(paidFor("ben", "the first password"))
+      assert.lengthOf(
+        (yield* office(sealedKeys)).filter((key) => key.includes(ada)),
+        2
+      )
+      const eligibility = yield* office(Office.idOfEligibility(ORGANISATION, HALL, "math"))
+      yield* office(Office.eligible(HALL, "math", ["ben", "cem"]))
+      assert.deepStrictEqual(
+        (yield* office(sealedKeys)).filter((key) => key.includes(ada)),
+        [],
+        "ada is offered nowhere"
+      )
+      yield* office(remove([ada]))
+      assert.deepStrictEqual(yield* office(workedFor), ["person ben"])
+      yield* office(remove([eligibility, yield* office(Office.idOfPerson("ben"))]))
+      assert.deepStrictEqual(yield* office(workedFor), [])
+      const all = (yield* office(sealedKeys)).map((key) => key.split("/")[0])
+      assert.deepStrictEqual(all, [
+        "administrator",
+        "key-wrap",
+        "key-wrap",
+        "proctor",
+        "sync-manager"
+      ])
+    })
+  )
+
+  it.live("stays while another organisation is offered it", () =>
+    Effect.gen(function* () {
+      const { office } = yield* Town.town
+      yield* office(Office.center(OTHER, "Far hall", { proctors: ["pia"] }))
+      yield* office(Office.center(ORGANISATION, HALL, { administrators: ["adam"] }))
+      const pia = yield* office(Office.idOfPerson("pia"))
+      assert.include(yield* office(sealedKeys), `proctor/${pia}`)
+      yield* office(Office.center(OTHER, "Far hall"))
+      assert.notInclude((yield* office(sealedKeys)).join(), pia)
+    })
+  )
+
+  it.live("is forgotten by the next import when an import broke off for good", () =>
+    Effect.gen(function* () {
+      const { office } = yield* Town.town
+      const importing = Office.people("proctor", [{ login: "paul" }])
+      yield* office(paidFor("ada", "the first password"))
+      yield* office(importing)
+      assert.deepStrictEqual(yield* office(workedFor), ["person ada"])
+      yield* office(tamper("UPDATE import_work SET kept_ms = kept_ms - 2678400000"))
+      yield* office(Office.people("proctor", [{ login: "petra" }]))
+      assert.deepStrictEqual(yield* office(workedFor), [])
+    })
+  )
+})
+
+const workedFor = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  Effect.orDie(
+    Effect.map(sql<{ login: string }>`SELECT login FROM import_work ORDER BY login`, (rows) =>
+      rows.map(({ login }) => login)
+    )
+  )
+)
 
 describe("what central offers", () => {
   it.live("never names a sub-center whose row was refused", () =>

@@ -26,7 +26,7 @@ const USERS = "label,login,interface language,password\n"
 /** Processes of a busy machine take their time. */
 const LONG = 240_000
 
-describe("central init", () => {
+describe.concurrent("central init", () => {
   it.live(
     "sets up from one file, says what is wrong with it, and never changes a key",
     () =>
@@ -79,7 +79,7 @@ describe("central init", () => {
   )
 })
 
-describe("central's catalogue", () => {
+describe.concurrent("central's catalogue", () => {
   it.live(
     "comes in by file, whole or not at all, and says what it did",
     () =>
@@ -188,7 +188,7 @@ describe("central's catalogue", () => {
   )
 })
 
-describe("a central that is served", () => {
+describe.concurrent("a central that is served", () => {
   it.live(
     "owns its directory, and does what commands ask it to, until it is killed",
     () =>

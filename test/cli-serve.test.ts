@@ -1,8 +1,9 @@
 /** A device that runs by itself: it owns its directory, and commands work through it. */
+import fs from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
-import { DEMO, done, enrolled, office, refused, report, serve, start } from "./support/testferry.ts"
+import { DEMO, done, refused, report, school, serve, start } from "./support/testferry.ts"
 
 /** Processes of a busy machine take their time. */
 const LONG = 240_000
@@ -12,9 +13,9 @@ describe("a device that is served", () => {
     "synchronises by itself, does what commands ask it to, and may be killed",
     () =>
       Effect.gen(function* () {
-        const central = yield* office()
+        const central = yield* school()
+        const { device } = central
         yield* serve(central)
-        const device = yield* enrolled(central)
         const served = yield* start(device, ["device", "serve", "--sync-every", "1 hour"])
         yield* served.says("Device Room 12 is ready")
         yield* done(device, "status").pipe(
@@ -37,7 +38,15 @@ describe("a device that is served", () => {
 
         served.process.kill("SIGKILL")
         yield* served.ended
+        const left = join(device, "control.sock")
+        assert.isTrue(fs.existsSync(left) || fs.existsSync(join(device, "control.path")))
         assert.include(yield* done(device, "sync"), "Nothing new.")
+        const anew = yield* start(device, ["device", "serve"])
+        yield* anew.says("Device Room 12 is ready")
+        assert.include(yield* done(device, "sync"), "Nothing new.")
+        anew.process.kill("SIGTERM")
+        assert.strictEqual((yield* anew.ended).status, 130)
+        assert.isFalse(fs.existsSync(left))
         const history = yield* done(device, "history")
         assert.match(history, /^[^\n]+\n[^\n]+\n.* sync +done .*\n.* sync +done /u)
       }),

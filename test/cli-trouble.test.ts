@@ -7,11 +7,11 @@ import { heldLine } from "./support/held-line.ts"
 import {
   DEMO,
   done,
-  enrolled,
   json,
   office,
   refused,
   report,
+  school,
   serve,
   start
 } from "./support/testferry.ts"
@@ -32,16 +32,16 @@ const disk = (bytes: number, free: number) =>
   before("full-disk.ts", { DISK_BYTES: String(bytes), DISK_FREE: String(free) })
 const PLENTY = 1e12
 
-describe("trouble", () => {
+describe.concurrent("trouble", () => {
   it.live(
     "is told in words, and the next synchronisation goes on where the last one stopped",
     () =>
       Effect.gen(function* () {
         const line = yield* heldLine
-        const central = yield* office(line.url)
+        const central = yield* school(line.url)
+        const { device } = central
         const server = yield* serve(central)
         line.lead(central.port)
-        const device = yield* enrolled(central)
 
         for (const [shift, way] of [
           [DAY_MILLIS, "fast"],

@@ -208,7 +208,30 @@ const putting = (claim: Claim) => {
   )
 }
 
-const removing = (claim: Claim) =>
+const removing = (claim: Claim) => {
+  claim(
+    "remembers the content version of a removed delivery, the latest",
+    Effect.gen(function* () {
+      const catalogue = yield* Catalogue
+      const delivery = (version: number) => {
+        const record = Records.delivery("d")
+        return { ...record, content: { ...record.content, version } }
+      }
+      yield* catalogue.put([delivery(3), Records.delivery("e"), Records.person("pam")])
+      assert.strictEqual(yield* catalogue.retiredVersion(id("dlv_d")), 0)
+      yield* catalogue.remove([id("dlv_d"), id("usr_pam"), id("dlv_never")])
+      assert.strictEqual(yield* catalogue.retiredVersion(id("dlv_d")), 3)
+      yield* catalogue.remove([id("dlv_d")])
+      assert.strictEqual(yield* catalogue.retiredVersion(id("dlv_d")), 3)
+      yield* catalogue.put([delivery(4)])
+      yield* catalogue.remove([id("dlv_d")])
+      assert.strictEqual(yield* catalogue.retiredVersion(id("dlv_d")), 4)
+      for (const other of ["dlv_e", "dlv_never", "usr_pam"]) {
+        assert.strictEqual(yield* catalogue.retiredVersion(id(other)), 0)
+      }
+    })
+  )
+
   claim(
     "removes records with every link from and to them, and frees their names",
     Effect.gen(function* () {
@@ -235,6 +258,7 @@ const removing = (claim: Claim) =>
       assert.deepStrictEqual([...(yield* catalogue.byNames(["person pam"])).values()], [again])
     })
   )
+}
 
 const graph = (claim: Claim) => {
   claim(

@@ -13,7 +13,7 @@ import {
 import { Digest, type OrganisationId } from "../../domain/id.ts"
 import { BUCKETS, bucketOf, changed, EMPTY } from "../../domain/set-digest.ts"
 import { offer, sha256 } from "../support/offers.ts"
-import { id, MANY, ORGANISATIONS, PLAIN, STRANGE, ZERO } from "../support/records.ts"
+import { id, MANY, many, ORGANISATIONS, PLAIN, STRANGE, ZERO } from "../support/records.ts"
 
 type Ports = Feeds | Atomic
 type Claim = <F>(what: string, effect: Effect.Effect<void, F, Ports>) => void
@@ -125,6 +125,25 @@ const appending = (claim: Claim) => {
       yield* addsUp(ZERO)
       assert.strictEqual(yield* append(ZERO, put("a")), 1)
       assert.strictEqual((yield* addsUp(ZERO)).length, 2)
+    })
+  )
+
+  claim(
+    "says what is offered to some organisation still",
+    Effect.gen(function* () {
+      const feeds = yield* Feeds
+      yield* append(ZERO, put("a"), put("b"), put("c"))
+      yield* append(PLAIN, put("a"))
+      yield* append(ZERO, gone("a"), gone("b"))
+      const asked = [...["a", "b", "c"].map((name) => key(name)), key("never")]
+      const other = { ...key("c"), kind: "proctor" as const }
+      const offered = yield* feeds.offeredAnywhere([...asked, other])
+      assert.deepStrictEqual(offered, new Set([keyText(key("a")), keyText(key("c"))]))
+      assert.strictEqual((yield* feeds.offeredAnywhere([])).size, 0)
+      const all = many((name) => put(name))
+      yield* append(STRANGE, ...all)
+      const found = yield* feeds.offeredAnywhere(all.map((one) => one.key))
+      assert.strictEqual(found.size, all.length)
     })
   )
 
@@ -298,7 +317,20 @@ const blob = (digit: string) => Digest.make(digit.repeat(64))
 const content = (name: string, of: Digest): Offer =>
   offer({ kind: "delivery", id: id(`dlv_${name}`) }, `{"content":{"blob":"${of}"}}`)
 
+/** The stamp of somebody whom 500 centers show; bytes that no database can make shorter. */
+const LONG_STAMP = Array.from({ length: 500 }, (_, at) => sha256(`center ${at}`)).join(" ")
+
 const counting = (claim: Claim) => {
+  claim(
+    "remembers a stamp of any length",
+    Effect.gen(function* () {
+      const feeds = yield* Feeds
+      const long = { ...put("long"), stamp: LONG_STAMP }
+      yield* append(ZERO, long)
+      assert.strictEqual((yield* feeds.stamps(ZERO)).get(keyText(long.key)), LONG_STAMP)
+      yield* append(ZERO, gone("long"))
+    })
+  )
   claim(
     "answers about 1,500 entities at once, by kind and id",
     Effect.gen(function* () {

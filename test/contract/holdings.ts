@@ -1,6 +1,7 @@
 /** Says what every adapter of the port Holdings keeps. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Option, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { Atomic, type Checked, Holdings } from "../../application/ports.ts"
 import { canonical } from "../../domain/canonical.ts"
 import {
@@ -17,9 +18,9 @@ import type { Plan } from "../../domain/plan.ts"
 import { BUCKETS, bucketOf, changed, EMPTY } from "../../domain/set-digest.ts"
 import { sha256 } from "../support/offers.ts"
 import * as Records from "../support/records.ts"
-import { id, many, ORGANISATIONS, PLAIN, ZERO } from "../support/records.ts"
+import { id, many, ORGANISATIONS, PLAIN, STRANGE, ZERO } from "../support/records.ts"
 
-type Ports = Holdings | Atomic
+type Ports = Holdings | Atomic | SqlClient.SqlClient
 type Claim = <F>(what: string, effect: Effect.Effect<void, F, Ports>) => void
 
 export const suite = <E>(name: string, layer: Layer.Layer<Ports, E>) => {
@@ -29,6 +30,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Ports, E>) => {
     applying(claim)
     keepingBack(claim)
     finding(claim)
+    condemning(claim)
   })
 }
 
@@ -371,6 +373,88 @@ const finding = (claim: Claim) => {
       assert.deepStrictEqual(yield* holdings.readers(PLAIN, asked), new Set())
       const all = many((name) => id(`usr_${name}`))
       assert.deepStrictEqual(yield* holdings.readers(ZERO, [...all, ann]), new Set([ann]))
+    })
+  )
+}
+
+const condemning = (claim: Claim) => {
+  const sick = center("sick")
+  const ann = person("ann")
+  const wrapped = keyWrap(id("dlv_a"), ann.id)
+
+  claim(
+    "shows every row as it stands, and what is condemned no more until it is written anew",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [sick, center("well"), ann, wrapped])
+      yield* bring(PLAIN, [sick])
+      const rows = Effect.map(Stream.runCollect(holdings.rows(ZERO)), (all) =>
+        all.map(({ change, reader, tag }) => [change.id, change.digest, tag, reader]).sort()
+      )
+      const row = (entity: Entity, tag: string | null = null, reader: string | null = null) => [
+        entity.id,
+        sha256(canonical(entity)),
+        tag,
+        reader
+      ]
+      const well = row(center("well"))
+      const all = [row(sick), well, row(ann, tagOf("ann")), row(wrapped, null, ann.id)]
+      assert.deepStrictEqual(yield* rows, all.sort())
+      assert.isFalse(yield* holdings.condemned(ZERO))
+
+      yield* holdings.condemn(ZERO, [sick.id, ann.id, wrapped.id])
+      assert.deepStrictEqual(yield* rows, [well])
+      assert.isTrue(yield* holdings.condemned(ZERO))
+      assert.isFalse(yield* holdings.condemned(PLAIN))
+      assert.deepStrictEqual(yield* holdings.byIds(ZERO, [sick.id, ann.id]), [])
+      assert.deepStrictEqual(yield* listed(["test-center"]), [center("well")])
+      assert.deepStrictEqual(yield* holdings.wrapsFor(ZERO, ann.id), [])
+      const told = yield* Effect.flip(holdings.personByTag(ZERO, tagOf("ann")))
+      assert.strictEqual(told._tag, "HoldingDamaged")
+      const sound = digests(center("well"))
+      const { a, b } = changed(EMPTY, [], [...sound.values()])
+      assert.deepStrictEqual(yield* holdings.set(ZERO), { count: 4, a, b })
+      assert.strictEqual((yield* holdings.manifest(ZERO, "all")).size, 4)
+      assert.strictEqual((yield* holdings.present(ZERO, [sick.id])).size, 1)
+
+      yield* bring(ZERO, [sick, ann, wrapped])
+      yield* holds(ZERO, sick, center("well"), ann, wrapped)
+      assert.isFalse(yield* holdings.condemned(ZERO))
+      yield* holds(PLAIN, sick)
+    })
+  )
+
+  claim(
+    "says what it can't read, and that alone",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      const sql = yield* SqlClient.SqlClient
+      yield* bring(ZERO, [sick, ann, wrapped])
+      yield* bring(PLAIN, [sick])
+      yield* Effect.orDie(sql`UPDATE holdings SET body = '{' WHERE organisation = ${ZERO}`)
+      for (const told of [
+        yield* Effect.flip(holdings.byIds(ZERO, [sick.id])),
+        yield* Effect.flip(Stream.runDrain(holdings.entities(ZERO, ["test-center"]))),
+        yield* Effect.flip(holdings.personByTag(ZERO, tagOf("ann"))),
+        yield* Effect.flip(holdings.wrapsFor(ZERO, ann.id))
+      ]) {
+        assert.strictEqual(told._tag, "HoldingDamaged")
+        assert.strictEqual(told.organisation, ZERO)
+      }
+      assert.lengthOf(yield* holdings.byIds(PLAIN, [sick.id]), 1)
+    })
+  )
+
+  claim(
+    "remembers for each organisation when all was looked at",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      yield* holdings.rechecked(ZERO, 7)
+      yield* holdings.rechecked(ZERO, 1_795_000_000_000)
+      yield* holdings.rechecked(PLAIN, 9)
+      assert.strictEqual(yield* holdings.recheckedAt(ZERO), 1_795_000_000_000)
+      assert.strictEqual(yield* holdings.recheckedAt(PLAIN), 9)
+      assert.strictEqual(yield* holdings.recheckedAt(STRANGE), 0)
     })
   )
 }

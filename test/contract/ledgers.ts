@@ -149,10 +149,43 @@ const sealed = (claim: Claim<SealedStore>) =>
       assert.strictEqual(found.size, boxes.length)
       assert.deepStrictEqual(found.get(first.key), { stamp: "2", box: "new" })
       assert.deepStrictEqual(found.get("é/n1499"), { stamp: "1", box: "n1499" })
+      yield* store.forget([])
+      yield* store.forget(["unknown", ...boxes.slice(1).map(({ key }) => key)])
+      const left = yield* store.find(boxes.map(({ key }) => key))
+      assert.deepStrictEqual([...left.keys()], ["é/n0000"])
     })
   )
 
-const work = (claim: Claim<ImportWork>) =>
+const work = (claim: Claim<ImportWork>) => {
+  claim(
+    "forget the work for some logins, and what was kept too long or by a wrong clock",
+    Effect.gen(function* () {
+      const work = yield* ImportWork
+      const paid = many((login) => ({ login, user: id(`usr_${login}`), wrap: wrap() }))
+      const logins = paid.map(({ login }) => login)
+      const left = (file: Digest) =>
+        Effect.map(work.find(file, logins), (found) => [...found.keys()])
+      yield* TestClock.setTime(1_000)
+      yield* work.keep(digest("a"), paid)
+      yield* TestClock.setTime(2_000)
+      yield* work.keep(digest("b"), paid.slice(0, 2))
+      yield* work.forgetLogins([])
+      yield* work.forgetLogins(["nobody", ...logins.slice(1)])
+      assert.deepStrictEqual(yield* left(digest("a")), ["n0000"])
+      assert.deepStrictEqual(yield* left(digest("b")), ["n0000"])
+      yield* work.forgetOutside(1_000, 2_000)
+      assert.lengthOf(yield* left(digest("a")), 1)
+      yield* work.keep(digest("a"), paid.slice(0, 1))
+      yield* work.forgetOutside(2_000, 2_000)
+      assert.lengthOf(yield* left(digest("a")), 1)
+      yield* work.forgetOutside(2_001, 3_000)
+      assert.lengthOf(yield* left(digest("b")), 0)
+      yield* work.keep(digest("b"), paid.slice(0, 1))
+      yield* work.forgetOutside(0, 1_999)
+      assert.lengthOf(yield* left(digest("b")), 0)
+    })
+  )
+
   claim(
     "keep paid wraps by file and login until the file is done",
     Effect.gen(function* () {
@@ -175,6 +208,7 @@ const work = (claim: Claim<ImportWork>) =>
       assert.strictEqual((yield* work.find(digest("b"), logins)).size, 2)
     })
   )
+}
 
 const accounts = (claim: Claim<Accounts>) =>
   claim(

@@ -13,7 +13,7 @@ export const good: ReadonlyArray<RawEntry> = [
 ]
 
 /** 98 bytes that make a program allocate four billion places. */
-const zip64Bomb = (): Buffer => {
+export const zip64Bomb = (): Buffer => {
   const bytes = Buffer.alloc(98)
   bytes.writeUInt32LE(0x06064b50, 0)
   bytes.writeBigUInt64LE(44n, 4)

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict"
 import { Effect, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { Atomic, Catalogue, Feeds, Hashing } from "../../application/ports.ts"
 import { refresh } from "../../application/refresh.ts"
 import { KINDS, keyText, PERSON_KINDS } from "../../domain/entity.ts"
@@ -26,6 +27,15 @@ export const allRecords = Effect.gen(function* () {
   }
   return found
 })
+
+/** The keys of what was sealed and is kept. */
+export const sealedKeys = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  Effect.orDie(
+    Effect.map(sql<{ key: string }>`SELECT key FROM sealed ORDER BY key`, (rows) =>
+      rows.map(({ key }) => key)
+    )
+  )
+)
 
 const isPerson = ({ kind }: CatalogueRecord) => PERSON_KINDS.some((one) => one === kind)
 
@@ -73,6 +83,9 @@ export const assertCentral = Effect.fnUntraced(function* (
     yield* assertFeed(organisation, own)
     yield* assertGraph(all, organisation)
   }
+  const live = new Set(offers.flatMap((one) => (one.digest === null ? [] : [keyText(one)])))
+  const stale = (yield* sealedKeys).filter((key) => !live.has(key))
+  assert.deepEqual(stale, [], "something sealed is kept that nobody is offered")
   const atomic = yield* Atomic
   assert.equal(yield* atomic.run(refresh(new Set(organisations))), 0, "a feed was out of date")
   return offers

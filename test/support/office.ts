@@ -151,3 +151,6 @@ export const idOfEligibility = (organisation: string, label: string, delivery: s
   Effect.flatMap(idOfCenter(organisation, label), (testCenter) =>
     idOf(eligibilityName(testCenter, deliveryId(delivery)))
   )
+
+export const organisations = (...names: ReadonlyArray<string>) =>
+  names.map((name) => OrganisationId.make(name))

@@ -1,6 +1,6 @@
 /** Makes a data directory once per test run, whichever test file needs it first, and copies it. */
 import fs from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { Effect, Schedule } from "effect"
 import { inject } from "vitest"
 import { lock } from "../../infrastructure/process-lock.ts"
@@ -17,7 +17,9 @@ export const copyOf = Effect.fnUntraced(function* <E, R>(
   yield* Effect.sync(() => {
     fs.cpSync(original, copy, { recursive: true })
     // A copied folder is open to others, which a folder of keys must not be.
-    fs.chmodSync(join(copy, "keys"), 0o700)
+    for (const folder of fs.readdirSync(copy, { recursive: true, encoding: "utf8" })) {
+      if (basename(folder) === "keys") fs.chmodSync(join(copy, folder), 0o700)
+    }
   })
   return copy
 })

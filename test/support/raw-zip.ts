@@ -14,6 +14,16 @@ export interface RawEntry {
   readonly offset?: number
   /** What the file's own header says instead. */
   readonly localName?: string
+  readonly localSize?: number
+  readonly localMethod?: number
+  readonly localFlags?: number
+  readonly localCrc?: number
+  readonly localExtra?: Uint8Array
+  /** What follows its data, instead of nothing, or of a descriptor when flag 3 is set. */
+  readonly behind?: Uint8Array
+  readonly extra?: Uint8Array
+  readonly comment?: string
+  readonly disk?: number
   /** The packed bytes, instead of the packed data. */
   readonly packed?: Uint8Array
 }
@@ -61,24 +71,38 @@ const parts = (entry: RawEntry) => {
     flags: entry.flags ?? 0x800,
     size: entry.size ?? data.length,
     compressedSize: entry.compressedSize ?? packed.length,
-    crc: entry.crc ?? crc32(data)
+    crc: entry.crc ?? crc32(data),
+    isLater: ((entry.flags ?? 0) & 8) !== 0
   }
 }
 
+/** The data descriptor behind an entry whose flag 3 is set. */
+export const descriptor = (crc: number, compressedSize: number, size: number): Buffer => {
+  const bytes = Buffer.alloc(16)
+  bytes.writeUInt32LE(0x08074b50, 0)
+  bytes.writeUInt32LE(crc, 4)
+  bytes.writeUInt32LE(compressedSize, 8)
+  bytes.writeUInt32LE(size, 12)
+  return bytes
+}
+
 const localPart = (entry: RawEntry): Buffer => {
-  const { packed, method, flags, size, compressedSize, crc, ...rest } = parts(entry)
+  const { packed, method, flags, size, compressedSize, crc, isLater, ...rest } = parts(entry)
   const name = entry.localName === undefined ? rest.name : Buffer.from(entry.localName)
   const local = Buffer.alloc(30)
   local.writeUInt32LE(0x04034b50, 0)
   local.writeUInt16LE(20, 4)
-  local.writeUInt16LE(flags, 6)
-  local.writeUInt16LE(method, 8)
+  local.writeUInt16LE(entry.localFlags ?? flags, 6)
+  local.writeUInt16LE(entry.localMethod ?? method, 8)
   local.writeUInt16LE(33, 12)
-  local.writeUInt32LE(crc, 14)
-  local.writeUInt32LE(compressedSize, 18)
-  local.writeUInt32LE(size, 22)
+  local.writeUInt32LE(isLater ? 0 : (entry.localCrc ?? crc), 14)
+  local.writeUInt32LE(isLater ? 0 : (entry.localSize ?? compressedSize), 18)
+  local.writeUInt32LE(isLater ? 0 : (entry.localSize ?? size), 22)
   local.writeUInt16LE(name.length, 26)
-  return Buffer.concat([local, name, packed])
+  const extra = entry.localExtra ?? Buffer.alloc(0)
+  local.writeUInt16LE(extra.length, 28)
+  const later = isLater ? descriptor(crc, packed.length, packed.length) : Buffer.alloc(0)
+  return Buffer.concat([local, name, extra, packed, entry.behind ?? later])
 }
 
 const header = (entry: RawEntry, offset: number): Buffer => {
@@ -94,7 +118,12 @@ const header = (entry: RawEntry, offset: number): Buffer => {
   bytes.writeUInt32LE(compressedSize, 20)
   bytes.writeUInt32LE(size, 24)
   bytes.writeUInt16LE(name.length, 28)
+  const extra = entry.extra ?? Buffer.alloc(0)
+  const comment = Buffer.from(entry.comment ?? "")
+  bytes.writeUInt16LE(extra.length, 30)
+  bytes.writeUInt16LE(comment.length, 32)
+  bytes.writeUInt16LE(entry.disk ?? 0, 34)
   bytes.writeUInt32LE(((entry.mode ?? 0o100644) << 16) >>> 0, 38)
   bytes.writeUInt32LE(entry.offset ?? offset, 42)
-  return Buffer.concat([bytes, name])
+  return Buffer.concat([bytes, name, extra, comment])
 }

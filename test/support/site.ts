@@ -38,9 +38,16 @@ export interface Site<Ports> {
 export type CentralSite = Site<CentralPorts>
 export type DeviceSite = Site<DevicePorts | Central>
 
-/** Opens a central. `newName` makes the free part of new ids, where they shall not be random. */
-export const openCentral = (directory: string, newName?: () => string) => {
-  const settings = { ...CENTRAL_DEFAULTS, passwordCost: CHEAP }
+/**
+ * Opens a central. `newName` makes the free part of new ids, where they shall not be random;
+ * `database` is the URL of a PostgreSQL, where it shall not be embedded.
+ */
+export const openCentral = (
+  directory: string,
+  newName?: () => string,
+  database: string = CENTRAL_DEFAULTS.database
+) => {
+  const settings = { ...CENTRAL_DEFAULTS, passwordCost: CHEAP, database }
   const layer = Layer.orDie(layerCentral(directory, settings))
   const open = (scope: Scope.Scope) =>
     Effect.map(Layer.buildWithScope(layer, scope), (ports) =>

@@ -26,13 +26,46 @@ const pretend = Effect.fnUntraced(function* (folder: string, size: number) {
       .readdirSync(folder, { recursive: true, encoding: "utf8" })
       .map((name) => fs.statSync(join(folder, name)))
       .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0)
-  yield* Effect.addFinalizer(() => Effect.sync(() => Object.assign(fs, { statfsSync, writeSync })))
+  const handles = yield* Effect.promise(handlePrototype)
+  const { write } = handles
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      Object.assign(fs, { statfsSync, writeSync })
+      Object.assign(handles, { write })
+    })
+  )
+  const full = () => Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })
+  Object.assign(handles, {
+    async write(
+      this: fs.promises.FileHandle,
+      bytes: Uint8Array,
+      at = 0,
+      length = bytes.byteLength - at,
+      position?: number
+    ) {
+      const { nlink, size: own } = await this.stat()
+      const nameless = nlink === 0 ? own : 0
+      const room = Math.min(length, size - used() - nameless)
+      if (room <= 0) throw full()
+      return await Reflect.apply(write, this, [bytes, at, room, position])
+    }
+  })
   Object.assign(fs, {
     statfsSync: () => ({ bsize: 1, bavail: Math.max(0, size - used()) }),
     writeSync: (fd: number, bytes: Uint8Array, at = 0) => {
       const room = Math.min(bytes.byteLength - at, size - used())
       if (room > 0) return writeSync(fd, bytes, at, room)
-      throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })
+      throw full()
     }
   })
 })
+
+/** Where `write` of every open file is kept; node:fs does not export it. */
+const handlePrototype = async (): Promise<Pick<fs.promises.FileHandle, "write">> => {
+  const handle = await fs.promises.open(import.meta.filename, "r")
+  try {
+    return Object.getPrototypeOf(handle)
+  } finally {
+    await handle.close()
+  }
+}

@@ -5,7 +5,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
 import { inject } from "vitest"
 import { initCentral } from "../../entrypoints/central-init.ts"
-import { readCentral, write } from "../../entrypoints/settings.ts"
+import { readCentral, readDevice, write } from "../../entrypoints/settings.ts"
 import { type Ended, type Options, startProgram } from "./cli.ts"
 import { freshFolder } from "./database.ts"
 import { freePort } from "./free-port.ts"
@@ -119,7 +119,33 @@ export interface Office {
  * `address`, or else by the port on which it is to be served.
  */
 export const office = Effect.fnUntraced(function* (address?: string) {
-  const data = yield* copyOf("office", fillOffice)
+  return yield* opened(yield* copyOf("office", fillOffice), address)
+})
+
+export interface School extends Office {
+  readonly device: string
+}
+
+/** An office with a device that `sync.fleuves` has enrolled and that never synchronised. */
+export const school = Effect.fnUntraced(function* (address?: string) {
+  const folder = yield* copyOf("school", fillSchool)
+  const central = yield* opened(join(folder, "central"), address)
+  const device = join(folder, "device")
+  yield* write(device, { ...(yield* readDevice(device)), rootUrl: central.url })
+  return { ...central, device } satisfies School
+})
+
+const fillSchool = Effect.fnUntraced(function* (folder: string) {
+  const central = yield* office()
+  const server = yield* serve(central)
+  const device = yield* enrolled(central)
+  server.process.kill("SIGTERM")
+  yield* server.ended
+  fs.cpSync(central.data, join(folder, "central"), { recursive: true })
+  fs.cpSync(device, join(folder, "device"), { recursive: true })
+})
+
+const opened = Effect.fnUntraced(function* (data: string, address?: string) {
   const port = yield* freePort
   const url = address ?? `https://127.0.0.1:${port}`
   yield* write(data, { ...(yield* readCentral(data)), url })

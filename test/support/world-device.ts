@@ -240,6 +240,8 @@ const drift = on(
     const place = [row.organisation, row.id]
     const [what, text, values] = dice.pick(DRIFTS(place, world.next())) ?? ["", "", []]
     yield* machine.site.run(tamper(text, values))
+    // Changed bytes are found within a day: here the day is over.
+    yield* machine.site.run(tamper("DELETE FROM settings WHERE name LIKE 'rechecked %'"))
     machine.drifted = true
     return `${what} ${keyText(row)}`
   })
@@ -249,6 +251,11 @@ const DRIFTS = (place: ReadonlyArray<string>, number: number) =>
   [
     ["lost", "DELETE FROM holdings WHERE organisation = ? AND id = ?", place],
     ["wrong sums of", "UPDATE holdings SET a = a + 3 WHERE organisation = ? AND id = ?", place],
+    [
+      "another byte in",
+      "UPDATE holdings SET body = body || ' ' WHERE organisation = ? AND id = ?",
+      place
+    ],
     [
       "a ghost of",
       `INSERT INTO holdings SELECT organisation, id || 'x${number}', kind, version, digest, a, b,

@@ -1,0 +1,167 @@
+/**
+ * The edge of the hexagon where results cross it: what a device owes, what central keeps, and who
+ * alone may open it (format §2.10, §3.7).
+ *
+ * As in ports.ts: storage failures are defects, typed errors are those on which a caller acts. The
+ * device's wiring has no `ResultsOpener`; neither has central's server.
+ */
+import { Context, type Effect, type Option, type Result, type Stream } from "effect"
+import type { Signed } from "../domain/enrolment.ts"
+import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
+import type { LedgerEntry } from "../domain/ledger.ts"
+import type { CentralEvent, CentralStage, DeviceStage, EndStage } from "../domain/lifecycle.ts"
+import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+
+// ---------------------------------------------------------------- device
+
+/** Something that a device owes central, or owed. `body` is null once it was forgotten. */
+export interface OwedRecord {
+  readonly entry: LedgerEntry
+  /** From `sealed` on. */
+  readonly stage: DeviceStage
+  readonly end: EndStage
+  readonly body: string | null
+  readonly tries: number
+  /** Why the last try did not end in a receipt. */
+  readonly reason: string | null
+}
+
+/** The ledger of a device, and the records that wait in it for a receipt. */
+export class Outbox extends Context.Service<
+  Outbox,
+  {
+    /** Numbers and keeps a record, inside `Atomic`. */
+    readonly append: (record: {
+      readonly kind: LedgerEntry["kind"]
+      readonly id: string
+      readonly revision: number
+      readonly body: string
+      readonly end: EndStage
+      readonly stage: "sealed" | "queued"
+    }) => Effect.Effect<LedgerEntry>
+    readonly head: Effect.Effect<{ readonly count: number; readonly head: Digest | null }>
+    /** What is queued or sent without a receipt, after a number, oldest first. */
+    readonly owed: (options: {
+      readonly after: number
+      readonly limit: number
+      readonly kinds: ReadonlyArray<LedgerEntry["kind"]> | undefined
+    }) => Effect.Effect<ReadonlyArray<OwedRecord>>
+    /** What waits only because its end is not among those that are sent. */
+    readonly waiting: Effect.Effect<ReadonlyArray<OwedRecord>>
+    /** Follows an arrow of the life of a record; dies where there is none. */
+    readonly move: (
+      number: number,
+      stage: DeviceStage,
+      reason: string | null
+    ) => Effect.Effect<void>
+    /** Forgets the bytes of an acknowledged record; its line in the ledger stays. */
+    readonly purge: (number: number) => Effect.Effect<void>
+    readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
+    readonly counts: Effect.Effect<ReadonlyMap<DeviceStage, number>>
+  }
+>()("testferry/Outbox") {}
+
+// ---------------------------------------------------------------- central
+
+/** A record as central keeps it: the bytes unread, and what is known about them. */
+export interface KeptRecord {
+  readonly device: DeviceId
+  readonly entry: LedgerEntry
+  readonly stage: CentralStage
+  readonly receivedAt: number
+  readonly carrier: "https" | "bundle"
+  /** Why it was put aside, or could not be opened. */
+  readonly reason: string | null
+  /** The same id and revision came with other bytes too: a person must look. */
+  readonly conflict: boolean
+  /** What its session says; null until that has come. */
+  readonly session: SessionBody | null
+}
+
+export class Records extends Context.Service<
+  Records,
+  {
+    /**
+     * Keeps a record, inside `Atomic`. The same bytes again change nothing; other bytes under the
+     * same id and revision are kept beside the first, and both are flagged.
+     */
+    readonly add: (options: {
+      readonly device: DeviceId
+      readonly record: HomeRecord
+      readonly carrier: KeptRecord["carrier"]
+      readonly at: number
+      readonly stage: "stored" | "quarantined"
+      readonly reason: string | null
+    }) => Effect.Effect<"new" | "same" | "other bytes">
+    readonly body: (device: DeviceId, sha256: Digest) => Effect.Effect<Option.Option<string>>
+    /** Oldest first; results know their delivery by their session. */
+    readonly list: (filter: {
+      readonly kind: LedgerEntry["kind"] | undefined
+      readonly stages: ReadonlyArray<CentralStage> | undefined
+      readonly delivery: EntityId | undefined
+      readonly organisation: OrganisationId | undefined
+      readonly device: DeviceId | undefined
+    }) => Stream.Stream<KeptRecord>
+    /** Follows an arrow of its life at central; dies where there is none. */
+    readonly move: (
+      device: DeviceId,
+      sha256: Digest,
+      event: CentralEvent,
+      reason: string | null
+    ) => Effect.Effect<void>
+    /** Numbers of a device's ledger that have come, and the highest count that it spoke of. */
+    readonly numbers: (device: DeviceId) => Effect.Effect<{
+      readonly received: ReadonlyArray<number>
+      readonly count: number
+    }>
+    /** Remembers how long a device's ledger is, by its own signed word. Only ever grows. */
+    readonly noteLedger: (
+      device: DeviceId,
+      ledger: { readonly count: number; readonly head: Digest | null }
+    ) => Effect.Effect<"grew" | "same" | "shrank">
+  }
+>()("testferry/Records") {}
+
+/** A result that was opened, with the document's own words. */
+export interface OpenedResult {
+  readonly device: DeviceId
+  readonly sha256: Digest
+  readonly document: ResultDocument
+  readonly openedAt: number
+}
+
+/** Opened results; in a database role, or on a machine, that the server does not share. */
+export class OpenedResults extends Context.Service<
+  OpenedResults,
+  {
+    /** Idempotent by device and digest. */
+    readonly put: (results: ReadonlyArray<OpenedResult>) => Effect.Effect<void>
+    readonly list: (filter: {
+      readonly delivery: EntityId | undefined
+      readonly organisation: OrganisationId | undefined
+    }) => Stream.Stream<OpenedResult>
+  }
+>()("testferry/OpenedResults") {}
+
+/** Why a sealed result was not opened. None of them stops the rest. */
+export type Unopened = "wrong-key" | "altered" | "bad-signature" | "unknown-device" | "duplicate"
+
+/** Opens results: only where a person has unlocked the results key. */
+export class ResultsOpener extends Context.Service<
+  ResultsOpener,
+  {
+    /** Key ids that can be opened with, active and retired. */
+    readonly keys: ReadonlyArray<string>
+    /** Opens many at once, on all cores; answers in the order of the boxes. */
+    readonly open: (
+      boxes: ReadonlyArray<{
+        readonly box: string
+        /** Raw public keys of the device that sent it, in base64: any of them may have signed. */
+        readonly signers: ReadonlyArray<string>
+      }>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<ResultDocument, Unopened>>>
+  }
+>()("testferry/ResultsOpener") {}
+
+/** The innermost envelope of a result: the canonical text of the document, and its signature. */
+export type SignedResult = Signed

@@ -1,0 +1,137 @@
+/**
+ * Checks bundles on a medium without any secret: the form of every volume, every digest, and, where
+ * somebody is trusted, the signature. Changes nothing, and finds all damage in one pass (format §2.7).
+ */
+import { Effect, Result } from "effect"
+import { type BundleManifest, readManifest } from "../domain/bundle-manifest.ts"
+import type { Purpose } from "../domain/enrolment.ts"
+import { type Segment, segmentsOf } from "../domain/segments.ts"
+import {
+  BundleRefused,
+  type Damage,
+  type FoundBundle,
+  Medium,
+  type OpenBundle,
+  Signatures,
+  type Trust
+} from "./bundle-ports.ts"
+import { Hashing } from "./ports.ts"
+import { report } from "./progress.ts"
+
+/** Whose signature would count for a stream; none when this machine trusts nobody yet. */
+export type TrustOf = (found: FoundBundle) => Effect.Effect<Trust | undefined>
+
+export interface VerifiedBundle {
+  readonly found: FoundBundle
+  /** Null when it could not be read; then `refused` says why. */
+  readonly manifest: BundleManifest | null
+  readonly signature: "good" | "not checked" | "bad"
+  readonly damages: ReadonlyArray<Damage>
+  readonly missing: ReadonlyArray<number>
+  readonly refused: BundleRefused | null
+  readonly bytes: number
+}
+
+export const verifyBundles = Effect.fn("verifyBundles")(function* (from: string, trustOf: TrustOf) {
+  const medium = yield* Medium
+  const found = yield* medium.find(from)
+  return yield* Effect.forEach(found, (one) => Effect.scoped(verifyOne(one, trustOf)))
+})
+
+const verifyOne = Effect.fnUntraced(function* (found: FoundBundle, trustOf: TrustOf) {
+  const medium = yield* Medium
+  const opened = yield* Effect.result(medium.open(found))
+  if (Result.isFailure(opened)) return unreadable(found, opened.failure)
+  const bundle = opened.success
+  const trust = yield* trustOf(found)
+  const signature = trust === undefined ? Result.succeed([]) : yield* signed(found, bundle, trust)
+  const manifest = Result.isSuccess(signature)
+    ? readManifest(bundle.manifest.text)
+    : Result.fail(signature.failure)
+  if (Result.isFailure(manifest)) {
+    const refused = new BundleRefused({ ...manifest.failure, damages: [], missing: [] })
+    return {
+      ...unreadable(found, refused),
+      signature: trust === undefined ? "not checked" : "bad"
+    } as const
+  }
+  const scanned = yield* scan(found, bundle, manifest.success)
+  return {
+    found,
+    manifest: manifest.success,
+    signature: trust === undefined ? "not checked" : "good",
+    ...scanned,
+    missing: missingVolumes(found, manifest.success),
+    refused: null
+  } satisfies VerifiedBundle
+})
+
+const unreadable = (found: FoundBundle, refused: BundleRefused): VerifiedBundle => ({
+  found,
+  manifest: null,
+  signature: "not checked",
+  damages: refused.damages,
+  missing: refused.missing,
+  refused,
+  bytes: 0
+})
+
+const signed = Effect.fnUntraced(function* (found: FoundBundle, bundle: OpenBundle, trust: Trust) {
+  const signatures = yield* Signatures
+  const purpose: Purpose = found.stream.startsWith("c2d.") ? "c2d" : "d2c"
+  return signatures.check(purpose, bundle.manifest, trust)
+})
+
+export const missingVolumes = (
+  found: FoundBundle,
+  { volumes }: BundleManifest
+): ReadonlyArray<number> =>
+  Array.from({ length: volumes }, (_, at) => at + 1).filter((number) => !found.volumes.has(number))
+
+const scan = Effect.fnUntraced(function* (
+  found: FoundBundle,
+  bundle: OpenBundle,
+  manifest: BundleManifest
+) {
+  const segments = segmentsOf(manifest).filter(({ part }) => found.volumes.has(part.volume))
+  const totalBytes = segments.reduce((sum, { length }) => sum + length, 0)
+  const damages: Array<Damage> = []
+  let bytes = 0
+  for (const segment of segments) {
+    const read = yield* Effect.result(readSegment(bundle, segment))
+    if (Result.isFailure(read)) damages.push(read.failure)
+    bytes += segment.length
+    yield* report({
+      kind: `verify ${found.stream} ${found.seq}`,
+      label: `Checking bundle ${found.seq}`,
+      phase: bytes === totalBytes ? "finished" : "running",
+      done: 0,
+      bytes,
+      totalBytes
+    })
+  }
+  return { damages, bytes }
+})
+
+/** Times that a stretch is read before it counts as unreadable: a worn stick often gives in. */
+const READ_TRIES = 3
+
+/** Reads one segment and checks it; fails with where the damage is. */
+export const readSegment = Effect.fnUntraced(function* (bundle: OpenBundle, segment: Segment) {
+  const { sha256 } = yield* Hashing
+  const { length, number, offset, part } = segment
+  const damage = (code: Damage["code"]): Damage => ({
+    code,
+    volume: part.volume,
+    part: part.name,
+    segment: number,
+    from: offset,
+    to: offset + length - 1
+  })
+  if (bundle.sizes.get(part.name) !== part.size) return yield* Effect.fail(damage("E_PART_MISSING"))
+  const bytes = yield* bundle.read(part.name, offset, length).pipe(
+    Effect.retry({ times: READ_TRIES - 1 }),
+    Effect.mapError(() => damage("E_MEDIA_IO"))
+  )
+  return sha256(bytes) === segment.sha256 ? bytes : yield* Effect.fail(damage("E_PART_DIGEST"))
+})
