@@ -95,16 +95,16 @@ const syncContents = Effect.fnUntraced(function* (
   const moved = done.some(
     (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
   )
-  if (moved && !options.dryRun && !(yield* someCondemned(done))) {
+  if (moved && !options.dryRun && !(yield* someCondemned(organisations))) {
     yield* sweepContents(organisations)
   }
   return contents
 })
 
 /** Nobody knows which content a delivery needs that can't be read. */
-const someCondemned = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationSync>) {
+const someCondemned = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationId>) {
   const holdings = yield* Holdings
-  for (const { organisation } of organisations) {
+  for (const organisation of organisations) {
     if (yield* holdings.condemned(organisation)) return true
   }
   return false

@@ -53,10 +53,13 @@ export type Certificate = typeof Certificate.Type
 /** Signatures beside one document: on media they are called `.sig` to `.sig.9` (format §2.2). */
 const SIGNATURES_MAX = 9
 
+/** Ten times an armored signature of ours (format §2.4). */
+export const SIGNATURE_CHARACTERS_MAX = 4_096
+
 /** A signed document: the exact text, and one armored signature per signer. */
 export const Signed = Schema.Struct({
   text: Schema.String.check(Schema.isMaxLength(1_048_576)),
-  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096))).check(
+  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(SIGNATURE_CHARACTERS_MAX))).check(
     Schema.isMaxLength(SIGNATURES_MAX)
   )
 })

@@ -22,6 +22,7 @@ import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.t
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
 
@@ -203,7 +204,11 @@ export const devicesChange = defineCommand({
           }[change](id, "operator")
     return verb.pipe(
       Effect.as({ id, change }),
-      Effect.mapError(() => noClient(id))
+      Effect.mapError((error) =>
+        error._tag === "NoRootInForce" || error._tag === "KeyInUse"
+          ? fromRevoke(error)
+          : noClient(id)
+      )
     )
   }
 })
@@ -340,5 +345,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsList,
   credentialsRevoke,
   centralHistory,
-  ...rootCommands
+  ...rootCommands,
+  ...revocationCommands
 ]

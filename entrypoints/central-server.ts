@@ -76,6 +76,7 @@ const routes = (options: CentralServerOptions) =>
         Access.layer(options.limits ?? Access.RATE_LIMITS),
         Routes.layerFeeds,
         Routes.layerContents,
+        Routes.layerDocuments,
         Routes.layerHealth
       ]),
       Layer.provide(Routes.layerAdmitted)

@@ -3,16 +3,18 @@ import { Clock, Effect, type Layer, Option, Redacted, Result, Schema } from "eff
 import { enrol, type Vouching } from "../application/enrol.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
 import { open } from "../application/open.ts"
-import type { Central, CentralDesk } from "../application/ports.ts"
+import type { Central, CentralDesk, CentralDocuments } from "../application/ports.ts"
 import { DeviceIdentity, Executions, History, Holdings } from "../application/ports.ts"
 import { recheckingAlways } from "../application/recheck.ts"
 import { Refused } from "../application/refused.ts"
-import { countsOf, type PullFailure, type Synced, sync } from "../application/sync.ts"
+import { countsOf, type PullFailure, type Synced } from "../application/sync.ts"
+import { type DocumentFailure, syncOnline } from "../application/sync-online.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { DeviceId, OrganisationId, Text } from "../domain/id.ts"
 import { defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { fromOldRoot, refusedDocument } from "./document-refusals.ts"
 import {
   fromCentral,
   fromNoSpace,
@@ -26,7 +28,7 @@ import type { DevicePorts } from "./wiring.ts"
 
 /** How a command reaches central: built only when a command needs it, and anew each time. */
 export interface Reach<R> {
-  readonly central: Layer.Layer<Central, Refused, R>
+  readonly central: Layer.Layer<Central | CentralDocuments, Refused, R>
   readonly desk: Layer.Layer<CentralDesk, Refused, R>
 }
 
@@ -48,6 +50,8 @@ export const SyncReport = Schema.Struct({
     bytes: Schema.Int,
     refused: Schema.Array(Refused)
   }),
+  /** Documents that central signs (roots, revocations, certificate) which were not taken over. */
+  documents: Schema.Array(Refused),
   millis: Schema.Int,
   exit: ItemsLeft
 })
@@ -64,9 +68,13 @@ export const syncCommand = <R>(reach: Reach<R>) =>
     }),
     report: SyncReport,
     run: ({ confirmRemovals, dryRun, kinds }) =>
-      sync({ dryRun, confirmRemovals, ...(kinds === null ? {} : { kinds }) }).pipe(
-        Effect.flatMap(syncReport),
+      syncOnline({ dryRun, confirmRemovals, ...(kinds === null ? {} : { kinds }) }).pipe(
+        Effect.flatMap(({ documents, synced }) => syncReport(synced, documents)),
         Effect.catchTags({
+          BundleRefused: (error) => Effect.fail(fromOldRoot(error)),
+          CentralAway: (error) => Effect.fail(fromOldRoot(error)),
+          CentralRefused: (error) => Effect.fail(fromOldRoot(error)),
+          CentralInconsistent: (error) => Effect.fail(fromOldRoot(error)),
           NotEnrolled: (error) => Effect.fail(fromNotEnrolled(error)),
           SyncRunning: (error) => Effect.fail(fromRunning(error))
         }),
@@ -75,7 +83,10 @@ export const syncCommand = <R>(reach: Reach<R>) =>
   })
 
 /** When nothing at all came about, that is a refusal; when a part did, items are left (status 3). */
-const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
+const syncReport = (
+  synced: Synced,
+  documents: ReadonlyArray<DocumentFailure>
+): Effect.Effect<SyncReport, Refused> => {
   const organisations = synced.organisations.map(({ audited, organisation, pulled }) => ({
     organisation,
     head: Result.isSuccess(pulled) ? pulled.success.head : null,
@@ -94,8 +105,9 @@ const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
     counts: countsOf(synced),
     organisations,
     contents: { wanted, fetched, bytes, refused: failures.map(({ why }) => refusedContent(why)) },
+    documents: documents.map(refusedDocument),
     millis: synced.millis,
-    ...(synced.outcome === "incomplete" ? { exit: 3 as const } : {})
+    ...(synced.outcome === "incomplete" || documents.length > 0 ? { exit: 3 as const } : {})
   })
 }
 

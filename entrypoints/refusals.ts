@@ -69,6 +69,8 @@ const centralTodo: Readonly<Partial<Record<string, string>>> = {
   "clock-wrong": "Set this device's clock, then try again.",
   "invalid-client": "Ask the office whether this device was blocked or revoked.",
   "device-blocked": "Ask the office whether this device was blocked or revoked.",
+  "device-revoked":
+    "Ask the office why. To use this computer again, set it up in a new folder and enrol it anew.",
   "wrong-proof":
     "Check login and password; only a sync manager's login, or a credential, can enrol a device.",
   "wrong-audience": "Set this device up with the address by which central knows itself."

@@ -69,7 +69,7 @@ export const showSync = (report: SyncReport): string => {
         : [`${one.organisation}: ${one.refused.why} ${one.refused.todo}`])
     ]),
     ...(fetched === 0 ? [] : [`${count(fetched)} test contents fetched (${byteSize(bytes)})`]),
-    ...refused.map((one) => `${one.what} ${one.why} ${one.todo}`),
+    ...[...refused, ...report.documents].map((one) => `${one.what} ${one.why} ${one.todo}`),
     report.dryRun ? "Nothing was changed: this was a dry run." : OUTCOMES[report.outcome]
   ].join("\n")
 }

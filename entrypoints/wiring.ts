@@ -14,6 +14,7 @@ import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
 import * as BundleCentral from "../infrastructure/bundle-central.ts"
 import * as BundleKeys from "../infrastructure/bundle-keys.ts"
+import * as BundleSignatures from "../infrastructure/bundle-signatures.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceFacts from "../infrastructure/device-facts.ts"
@@ -32,11 +33,14 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
 import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
+import * as StickMedium from "../infrastructure/stick-medium.ts"
+import * as StickWriter from "../infrastructure/stick-writer.ts"
 import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
@@ -123,6 +127,7 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlLedgers.layerHistory,
     SqlLedgers.layerLoginTries,
     SqlLedgers.layerLease,
+    Layer.provide(SqlOutbox.layer, CryptoPorts.layerHashing),
     layerAtomic,
     PackageFiles.layerContents,
     CryptoPorts.layerHashing,
@@ -133,18 +138,20 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlStreams.layer
   ).pipe(Layer.provideMerge(layerTrust))
 
-/** Contents, and beside them the files of bundles that come and go. */
+/** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
   return Layer.mergeAll(
     FileBlobs.layer(blobs),
     IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
-    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs })
+    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs }),
+    StickMedium.layer,
+    StickWriter.layer
   )
 }
 
 /** Whom this side trusts, and whose signatures hold. */
-const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleKeys.layerSignatures)
+const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleSignatures.layer)
 
 const layerAtomic = Layer.effect(
   Atomic,

@@ -9,7 +9,7 @@ import { SqlClient } from "effect/sql"
 import { Standing } from "../application/bundle-ports.ts"
 import { Authority } from "../application/ports.ts"
 import { canonical, parseCanonical } from "../domain/canonical.ts"
-import { EnrolmentRequest, NAMESPACE, type Signed } from "../domain/enrolment.ts"
+import { EnrolmentRequest, NAMESPACE, Signed } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
 import { ROOT_MILLIS, type RootDocument, type RootHolders, rootText } from "../domain/root.ts"
 import { KEY_NAME, roleKey, signed } from "./bundle-keys.ts"
@@ -37,7 +37,7 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
         (yield* standing.versions).root > 0
           ? undefined
           : yield* holders === undefined
-              ? Effect.flatMap(selfSigned(keys), (root) => standing.putRoots([root]))
+              ? Effect.flatMap(settledRoot(sql, keys), (root) => standing.putRoots([root]))
               : Effect.flatMap(firstRoot(keys, holders), (root) =>
                   Effect.orDie(settleSetting(sql, "root.draft", rootText(root)))
                 )
@@ -92,6 +92,15 @@ const missingKey = (keys: FileKeys) =>
 const decodeRequest = Schema.decodeUnknownOption(EnrolmentRequest)
 
 const named = ({ keyId: id, raw }: SigningKey) => ({ id, raw: Buffer.from(raw).toString("base64") })
+
+/** Of two processes that come first at a time, both take the same bytes. */
+const settledRoot = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, keys: FileKeys) {
+  const made = JSON.stringify(yield* selfSigned(keys))
+  const settled = yield* Effect.orDie(settleSetting(sql, "root.first", made))
+  return yield* Effect.orDie(decodeSigned(settled))
+})
+
+const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
 
 const selfSigned = Effect.fnUntraced(function* (keys: FileKeys) {
   const root = yield* keys.ed25519(KEY_NAME.root)

@@ -59,6 +59,30 @@ const holdings = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** The ledger, and beside each line the record itself until it may be forgotten (format §3.7). */
+const outbox = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE outbox (
+      number ${integer} PRIMARY KEY,
+      prev TEXT,
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      revision ${integer} NOT NULL,
+      sha256 TEXT NOT NULL,
+      stage TEXT NOT NULL,
+      end_stage TEXT NOT NULL,
+      body TEXT,
+      tries ${integer} NOT NULL,
+      reason TEXT,
+      head TEXT NOT NULL
+    ) ${table}`
+  yield* sql`CREATE INDEX outbox_by_stage ON outbox (stage, number)`
+  yield* sql`CREATE INDEX outbox_by_digest ON outbox (sha256)`
+  yield* sql`CREATE INDEX outbox_by_id ON outbox (id)`
+})
+
 /** The first root came with the answer to the enrolment, and lay in the same setting. */
 const standing = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -83,5 +107,6 @@ export const deviceMigrations = {
   "0001_common": commonTables,
   "0002_holdings": holdings,
   "0003_standing": standing,
-  "0004_bundles": streamTables
+  "0004_bundles": streamTables,
+  "0005_outbox": outbox
 }

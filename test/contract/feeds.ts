@@ -361,6 +361,8 @@ const counting = (claim: Claim) => {
       yield* append(ZERO, content("d", blob("a")))
       yield* append(PLAIN, put("no delivery", `{"content":{"blob":"${blob("b")}"}}`))
       assert.isTrue(yield* feeds.offersBlob([PLAIN, ZERO], blob("a")))
+      assert.deepStrictEqual(yield* feeds.blobs([PLAIN, ZERO, STRANGE]), [blob("a")])
+      assert.deepStrictEqual(yield* feeds.blobs([]), [])
       assert.isFalse(yield* feeds.offersBlob([PLAIN, STRANGE], blob("a")))
       assert.isFalse(yield* feeds.offersBlob([], blob("a")))
       assert.isFalse(yield* feeds.offersBlob([PLAIN], blob("b")))
@@ -369,6 +371,7 @@ const counting = (claim: Claim) => {
       assert.isTrue(yield* feeds.offersBlob([ZERO], blob("c")))
       yield* append(ZERO, offer({ kind: "delivery", id: id("dlv_d") }, null))
       assert.isFalse(yield* feeds.offersBlob([ZERO], blob("c")))
+      assert.deepStrictEqual(yield* feeds.blobs([ZERO]), [])
     })
   )
 }
