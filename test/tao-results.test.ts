@@ -1,7 +1,7 @@
 /** Faults of TAO's results, each once, under the name by which its users know it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
-import { CentralAway, Executions } from "../application/ports.ts"
+import { CentralAway } from "../application/ports.ts"
 import { Outbox, Records, Sending } from "../application/record-ports.ts"
 import { remove } from "../application/remove.ts"
 import { submit } from "../application/submit.ts"
@@ -124,22 +124,13 @@ describe("TAO's faults with results", () => {
             Office.idOfEligibility(Town.ORGANISATION, Town.HALL, "math")
           ])
         )
-        const { id } = yield* on(Town.execution({ delivery, testTaker, eligibility }, "pending"))
+        const sitting = yield* on(Town.execution({ delivery, testTaker, eligibility }, "pending"))
         const execution = ExecutionId.make(`ex_${"0".repeat(20)}abc`)
-        const executions = yield* on(Effect.flatMap(Executions, (port) => port.unsettled))
-        const [pending] = executions
-        if (pending === undefined) return assert.fail(`no ${id}`)
         yield* on(sit({ execution, delivery, testTaker, eligibility }))
-        // The same facts, under the id that its records have.
-        yield* on(
-          Effect.flatMap(Executions, (port) =>
-            Effect.andThen(
-              port.put({ ...pending, state: "settled" }),
-              port.put({ ...pending, id: execution })
-            )
-          )
-        )
-        yield* office(remove([delivery]))
+        // What the sitting needs is held under the id that its records have.
+        yield* on(Town.moved(sitting, "settled"))
+        yield* on(Town.moved({ ...sitting, id: execution }, "pending"))
+        yield* office(remove([eligibility, delivery]))
         const isHere = Effect.map(heldRows, (rows) =>
           [...keysIn(rows, Town.ORGANISATION, 1), ...keysIn(rows, Town.ORGANISATION, 0)].includes(
             `delivery/${delivery}`
