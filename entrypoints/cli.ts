@@ -5,6 +5,7 @@ import { bundleTree } from "./cli-bundle.ts"
 import { centralTree } from "./cli-central.ts"
 import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
+import { logsTree, ltiUsersTree, resultsTree, sessionsTree } from "./cli-records.ts"
 import { root, runCli } from "./cli-run.ts"
 
 const cli = root.pipe(
@@ -18,7 +19,11 @@ const cli = root.pipe(
     syncTree,
     bundleTree,
     statusTree,
-    historyTree
+    historyTree,
+    resultsTree,
+    sessionsTree,
+    logsTree,
+    ltiUsersTree
   ])
 )
 
