@@ -205,6 +205,7 @@ export type Purpose =
   | "d2c"
   | "receipt"
   | "revocations"
+  | "result"
 
 /** Which keys count, by their fingerprints, and how many of them must have signed. */
 export interface Trust {

@@ -9,7 +9,8 @@ import { Base64, DeviceId, Millis, OrganisationId, Recipient, Text } from "./id.
 export const NAMESPACE = {
   root: "testferry-root-v1",
   certificate: "testferry-cert-v1",
-  enrolment: "testferry-enrol-v1"
+  enrolment: "testferry-enrol-v1",
+  result: "testferry-result-v1"
 } as const
 
 /** A raw ed25519 public key in base64. */

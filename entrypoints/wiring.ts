@@ -14,17 +14,23 @@ import * as Authority from "../infrastructure/authority.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceIdentity from "../infrastructure/device-identity.ts"
+import * as DeviceMoments from "../infrastructure/device-moments.ts"
 import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
+import * as MemoryVisitors from "../infrastructure/memory-visitors.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import { own } from "../infrastructure/process-lock.ts"
+import * as ResultSealer from "../infrastructure/result-sealer.ts"
+import * as SessionKeys from "../infrastructure/session-keys.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
 import * as SqlClients from "../infrastructure/sql-clients.ts"
 import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
+import * as SqlSessions from "../infrastructure/sql-sessions.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
@@ -111,7 +117,20 @@ export const layerDeviceWith = (keys: FileKeys) =>
     CryptoPorts.layerHashing,
     CryptoPorts.layerOpener,
     CryptoPorts.layerPasswords(),
-    DeviceIdentity.layer(keys)
+    DeviceIdentity.layer(keys),
+    layerSittings(keys)
+  )
+
+/** What test-takers and proctors need on a device, and what comes of it. */
+const layerSittings = (keys: FileKeys) =>
+  Layer.mergeAll(
+    SqlSessions.layer,
+    SqlOutbox.layer.pipe(Layer.provide(CryptoPorts.layerHashing)),
+    SessionKeys.layer,
+    MemoryVisitors.layer,
+    DeviceMoments.layer,
+    ResultSealer.layer(keys),
+    PackageFiles.layerReader
   )
 
 const layerAtomic = Layer.effect(

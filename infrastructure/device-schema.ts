@@ -57,7 +57,58 @@ const holdings = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** What is being sat, and what is owed to central for what was sat. */
+const sessions = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE sessions (
+      number INTEGER PRIMARY KEY,
+      execution TEXT NOT NULL UNIQUE,
+      test_taker TEXT NOT NULL,
+      test_center TEXT NOT NULL,
+      open ${integer} NOT NULL,
+      body TEXT NOT NULL,
+      key_box TEXT
+    ) ${table}`
+  yield* sql`CREATE INDEX sessions_by_taker ON sessions (test_taker)`
+  yield* sql`CREATE INDEX sessions_by_center ON sessions (test_center)`
+  yield* sql`CREATE INDEX sessions_open ON sessions (open) WHERE open = 1`
+  yield* sql`
+    CREATE TABLE session_saves (
+      execution TEXT NOT NULL,
+      part TEXT NOT NULL,
+      seq ${integer} NOT NULL,
+      box TEXT NOT NULL,
+      bytes ${integer} NOT NULL,
+      PRIMARY KEY (execution, part)
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE session_log (
+      execution TEXT NOT NULL,
+      number ${integer} NOT NULL,
+      entry TEXT NOT NULL,
+      PRIMARY KEY (execution, number)
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE outbox (
+      number INTEGER PRIMARY KEY,
+      kind TEXT NOT NULL,
+      stage TEXT NOT NULL,
+      ended TEXT NOT NULL,
+      sha256 TEXT NOT NULL,
+      entry TEXT NOT NULL,
+      head TEXT NOT NULL,
+      body TEXT,
+      tries ${integer} NOT NULL,
+      reason TEXT
+    ) ${table}`
+  yield* sql`CREATE INDEX outbox_by_stage ON outbox (stage, number)`
+  yield* sql`CREATE INDEX outbox_by_digest ON outbox (sha256)`
+})
+
 export const deviceMigrations = {
   "0001_common": commonTables,
-  "0002_holdings": holdings
+  "0002_holdings": holdings,
+  "0004_sessions": sessions
 }
