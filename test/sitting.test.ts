@@ -17,7 +17,7 @@ import { answer, exam, openResult, sitting, visitorOf } from "./support/exam.ts"
 import * as Observe from "./support/observe.ts"
 import { sha256 } from "./support/offers.ts"
 import * as Office from "./support/office.ts"
-import { HALL, ORGANISATION, synced, TAKERS } from "./support/town.ts"
+import { HALL, synced, TAKERS } from "./support/town.ts"
 
 const MATHS = { delivery: EntityId.make("dlv_maths"), eligibility: undefined }
 const ESSAY = { delivery: EntityId.make("dlv_essay"), eligibility: undefined }
