@@ -227,7 +227,7 @@ const Runner = HttpApiGroup.make("runner")
       success: Kept,
       error: [P400, P404, P409, P410, P413, P423, P507]
     }),
-    HttpApiEndpoint.get("files", `${EXECUTION}/files`, {
+    HttpApiEndpoint.get("files", `${EXECUTION}/package`, {
       params: one,
       success: FilesAnswer,
       error: [P404, P409, P410, P423, P503]
