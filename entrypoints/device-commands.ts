@@ -1,5 +1,6 @@
 /** What a person can ask of a device: each command decodes, calls one verb, and words its errors. */
 import { Clock, Effect, type Layer, Option, Redacted, Result, Schema } from "effect"
+import { type EndedSessions, endSessions } from "../application/end-sessions.ts"
 import { enrol, type Vouching } from "../application/enrol.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
 import { open } from "../application/open.ts"
@@ -22,6 +23,7 @@ import {
   fromTries,
   fromWrongPassword
 } from "./refusals.ts"
+import { simulateCommand } from "./simulate-session.ts"
 import type { DevicePorts } from "./wiring.ts"
 
 /** How a command reaches central: built only when a command needs it, and anew each time. */
@@ -48,6 +50,14 @@ export const SyncReport = Schema.Struct({
     bytes: Schema.Int,
     refused: Schema.Array(Refused)
   }),
+  /** What became of sessions that the operator wanted ended first. */
+  sessions: Schema.optionalKey(
+    Schema.Struct({
+      how: Schema.Literals(["pause", "terminate"]),
+      done: Schema.Array(Schema.String),
+      needProctor: Schema.Array(Schema.String)
+    })
+  ),
   millis: Schema.Int,
   exit: ItemsLeft
 })
@@ -60,12 +70,17 @@ export const syncCommand = <R>(reach: Reach<R>) =>
     args: Schema.Struct({
       kinds: Schema.NullOr(Schema.Array(Kind)),
       dryRun: Schema.Boolean,
-      confirmRemovals: Schema.Boolean
+      confirmRemovals: Schema.Boolean,
+      endSessions: Schema.optionalKey(Schema.Literals(["pause", "terminate"]))
     }),
     report: SyncReport,
-    run: ({ confirmRemovals, dryRun, kinds }) =>
-      sync({ dryRun, confirmRemovals, ...(kinds === null ? {} : { kinds }) }).pipe(
-        Effect.flatMap(syncReport),
+    run: ({ confirmRemovals, dryRun, endSessions: how, kinds }) =>
+      Effect.gen(function* () {
+        const ended = how === undefined || dryRun ? undefined : yield* endSessions(how)
+        const options = { dryRun, confirmRemovals, ...(kinds === null ? {} : { kinds }) }
+        const report = yield* syncReport(yield* sync(options))
+        return how === undefined || ended === undefined ? report : withSessions(report, how, ended)
+      }).pipe(
         Effect.catchTags({
           NotEnrolled: (error) => Effect.fail(fromNotEnrolled(error)),
           SyncRunning: (error) => Effect.fail(fromRunning(error))
@@ -73,6 +88,16 @@ export const syncCommand = <R>(reach: Reach<R>) =>
         Effect.provide(reach.central)
       )
   })
+
+const withSessions = (
+  report: SyncReport,
+  how: "pause" | "terminate",
+  { done, needProctor }: EndedSessions
+): SyncReport => ({
+  ...report,
+  sessions: { how, done, needProctor },
+  ...(needProctor.length === 0 ? {} : { exit: 3 as const })
+})
 
 /** When nothing at all came about, that is a refusal; when a part did, items are left (status 3). */
 const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
@@ -286,5 +311,6 @@ export const deviceCommands = (
   enrolCommand(reach),
   openCommand,
   statusCommand,
-  deviceHistory
+  deviceHistory,
+  simulateCommand
 ]

@@ -1,6 +1,7 @@
 /** A test runner of few words: plain HTTP to a device's door, as any other runner speaks it. */
 import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
+import { layerQuiet } from "../../entrypoints/central-server.ts"
 import * as DeviceServer from "../../entrypoints/device-server.ts"
 
 export interface Told {
@@ -36,7 +37,7 @@ export const openDoor = (options: Partial<DeviceServer.DeviceServerOptions> = {}
         tls: undefined,
         grace: "1 second",
         ...options
-      })
+      }).pipe(Layer.provide(layerQuiet))
     )
     const { address } = yield* Effect.provideContext(HttpServer.HttpServer, built)
     return `http://127.0.0.1:${"port" in address ? address.port : 0}`
