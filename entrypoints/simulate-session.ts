@@ -3,7 +3,7 @@
  * plausible answers: to rehearse an exam day, and to have something to compare in a demonstration.
  */
 import { createHash } from "node:crypto"
-import { Clock, Effect, Layer, Redacted, Schema } from "effect"
+import { Clock, Effect, Layer, Redacted, References, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { Refused } from "../application/refused.ts"
 import { type Answer, matchesCorrect, plausible, type Question } from "../domain/plausible.ts"
@@ -46,7 +46,12 @@ export const simulateCommand = defineCommand({
     Effect.gen(function* () {
       // A door of its own: that of the server may have another name, or a certificate.
       const built = yield* Layer.build(
-        DeviceServer.layer({ host: "127.0.0.1", port: 0, tls: undefined, grace: "1 second" })
+        DeviceServer.layer({
+          host: "127.0.0.1",
+          port: 0,
+          tls: undefined,
+          grace: "1 second"
+        }).pipe(Layer.provide(Layer.succeed(References.MinimumLogLevel, "Warn")))
       ).pipe(Effect.orDie)
       const { address } = yield* Effect.provideContext(HttpServer.HttpServer, built)
       const base = `http://127.0.0.1:${"port" in address ? address.port : 0}`

@@ -1,8 +1,9 @@
 import fs from "node:fs"
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { Outbox } from "../application/record-ports.ts"
+import { simulateCommand } from "../entrypoints/simulate-session.ts"
 import { answer, exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
@@ -209,6 +210,65 @@ describe("a proctor's page", () => {
         const { document } = yield* openResult(keys.recovery, result?.body ?? "")
         assert.strictEqual(document.end, "terminated")
         assert.include(log?.body ?? "", "went home")
+      })
+  )
+})
+
+describe("a rehearsal", () => {
+  it.live(
+    "sits every demonstration package through the runner's door, with answers to compare",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* exam
+        const { keys, office, on } = world
+        const packages = ["rivers-qti21", "fractions-qti22", "soundscapes-qti30"]
+        for (const name of packages) {
+          yield* office(publishFile(path.join(DEMO, "packages", `${name}.zip`), name))
+          yield* office(Office.eligible(HALL, name, TAKERS))
+        }
+        yield* on(synced())
+        for (const name of packages) {
+          const report = yield* on(
+            simulateCommand.run({
+              login: "ada",
+              password: Redacted.make(Office.passwordOf("ada")),
+              delivery: name,
+              answers: { nile: ["the sea"] }
+            })
+          )
+          assert.strictEqual(report.stage, "finished")
+          const [result] = (yield* on(
+            Effect.flatMap(Outbox, (outbox) =>
+              outbox.owed({ after: 0, limit: 99, kinds: ["result"] })
+            )
+          )).filter(({ entry }) => entry.id === report.execution)
+          const { document } = yield* openResult(keys.active, result?.body ?? "")
+          const sealed = document.variables.flatMap(({ item, variables }) =>
+            variables
+              .filter(({ kind }) => kind === "response")
+              .map(({ identifier, values }) => [
+                item,
+                identifier,
+                values?.map(({ value }) => value) ?? null
+              ])
+          )
+          assert.deepStrictEqual(
+            sealed,
+            report.answers.map(({ item, response, values }) => [item, response, values])
+          )
+          assert.isAbove(report.answers.filter(({ values }) => values !== null).length, 3)
+        }
+        const wrong = yield* on(
+          Effect.flip(
+            simulateCommand.run({
+              login: "ada",
+              password: Redacted.make("wrong"),
+              delivery: null,
+              answers: {}
+            })
+          )
+        )
+        assert.strictEqual(wrong.code, "E_LOGIN")
       })
   )
 })
