@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
+import { inject } from "vitest"
 import { finish } from "../application/end-session.ts"
 import { Outbox } from "../application/record-ports.ts"
 import { Sessions } from "../application/session-ports.ts"
@@ -27,7 +28,13 @@ const PRELOAD = pathToFileURL(join(import.meta.dirname, "support/kill-at-sync.mj
 const CHILD = join(import.meta.dirname, "support/crash-sitting-child.ts")
 
 const sitKilled = (device: string, env: Readonly<Record<string, string>>) =>
-  runCli(CHILD, [device], { env: { ...env, NODE_OPTIONS: `--import ${PRELOAD}` } })
+  runCli(CHILD, [device], {
+    env: {
+      ...env,
+      NODE_OPTIONS: `--import ${PRELOAD}`,
+      NODE_COMPILE_CACHE: join(inject("runFolder"), "compiled")
+    }
+  })
 
 /** What the killed process left, by the program's own wiring; then the test-taker comes back. */
 const goOn = Effect.fnUntraced(function* (keys: ResultsKeys, stdout: string) {

@@ -5,22 +5,44 @@
 import fs from "node:fs"
 import { Effect } from "effect"
 import { finish } from "../../application/end-session.ts"
-import { save } from "../../application/sit.ts"
+import { logIn } from "../../application/log-in.ts"
+import { begin, enter, save } from "../../application/sit.ts"
+import { EntityId } from "../../domain/id.ts"
 import { DEVICE_DEFAULTS } from "../../entrypoints/settings.ts"
 import { layerDevice } from "../../entrypoints/wiring.ts"
-import { answer, sitting } from "./exam.ts"
 
 const SAVES = 4
 
 const sit = Effect.gen(function* () {
-  const { execution, visitor } = yield* sitting("ada")
+  const { visitor } = yield* logIn("ada", "password of ada", ["test-taker"])
+  const { execution } = yield* begin(visitor, {
+    delivery: EntityId.make("dlv_maths"),
+    eligibility: undefined
+  })
+  yield* enter(visitor, execution)
   for (let seq = 1; seq <= SAVES; seq++) {
     const part = `i${seq % 2}`
-    yield* save(visitor, execution, { part, seq, ...answer(part, `answer ${seq}`) })
+    yield* save(visitor, execution, { part, seq, state: "", variables: [answered(part, seq)] })
     fs.writeSync(1, `saved ${seq}\n`)
   }
   yield* finish(visitor, execution)
   fs.writeSync(1, "finished\n")
+})
+
+const answered = (item: string, seq: number) => ({
+  item,
+  position: 1,
+  attempt: 1,
+  variables: [
+    {
+      kind: "response" as const,
+      identifier: "RESPONSE",
+      cardinality: "single" as const,
+      baseType: "string" as const,
+      values: [{ value: `answer ${seq}` }],
+      at: 0
+    }
+  ]
 })
 
 const [directory = ""] = process.argv.slice(2)
