@@ -58,8 +58,16 @@ type End = keyof typeof ENDS
 export const finish = Effect.fn("finish")(function* (visitor: Visitor, execution: ExecutionId) {
   const session = yield* ownSession(visitor, execution)
   if (session.stage === "finished") return session
-  yield* unlockSession(session, visitor)
-  return yield* end(execution, "finish", visitor.person, null)
+  yield* follow(session.stage, "finish")
+  return yield* unlockSession(session, visitor).pipe(
+    Effect.andThen(end(execution, "finish", visitor.person, null)),
+    // Somebody pressed twice: the other request was first.
+    Effect.catch((error) =>
+      Effect.flatMap(ownSession(visitor, execution), (now) =>
+        now.stage === "finished" ? Effect.succeed(now) : Effect.fail(error)
+      )
+    )
+  )
 })
 
 /** Ends somebody's session as a proctor of its center; fails like `finish`. */
@@ -104,6 +112,7 @@ export const end = Effect.fnUntraced(function* (
     )
   )
   yield* keys.forget(execution)
+  yield* sessions.scrub
   return ended
 })
 

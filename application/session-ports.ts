@@ -69,6 +69,8 @@ export class Sessions extends Context.Service<
     readonly addEntry: (execution: ExecutionId, entry: LogEntry) => Effect.Effect<void>
     /** Forgets the key, the saves and the log. What remains counts as an attempt. */
     readonly strip: (execution: ExecutionId) => Effect.Effect<void>
+    /** Takes the bytes of what was stripped off the disk too, as far as a program can. */
+    readonly scrub: Effect.Effect<void>
     /** Runs one end at a time: each names the head of the ledger that the one before it made. */
     readonly alone: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }

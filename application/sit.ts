@@ -291,16 +291,14 @@ export const save = Effect.fn("save")(function* (
   const atomic = yield* Atomic
   const keys = yield* SessionKeys
   const sessions = yield* Sessions
-  const session = yield* ownSession(visitor, execution)
-  if (session.stage !== "started") return yield* notRunning(session)
-  yield* unlockSession(session, visitor)
   const text = textOf(saved)
   const bytes = byteLength(text)
-  const box = yield* keys.seal(execution, { part, seq }, text)
+  // All in one transaction: the session can't end, and its key be forgotten, in between.
   return yield* atomic.run(
     Effect.gen(function* () {
-      const now = yield* ownSession(visitor, execution)
-      if (now.stage !== "started") return yield* notRunning(now)
+      const session = yield* ownSession(visitor, execution)
+      if (session.stage !== "started") return yield* notRunning(session)
+      yield* unlockSession(session, visitor)
       const [kept] = yield* sessions.saves(execution, part)
       if (kept !== undefined && kept.seq >= seq) {
         const same = kept.seq === seq && (yield* openSave(execution, kept)) === text
@@ -313,6 +311,7 @@ export const save = Effect.fn("save")(function* (
       if (kept === undefined && held.parts >= PARTS_MAX) {
         return yield* new TooMuch({ what: "parts", max: PARTS_MAX })
       }
+      const box = yield* keys.seal(execution, { part, seq }, text)
       yield* sessions.keep(execution, { part, seq, box, bytes })
     })
   )
@@ -350,10 +349,17 @@ const openSave = Effect.fnUntraced(function* (execution: ExecutionId, { box, par
 
 /** What was saved last, by part. Fails with NoSession, WrongStage when it ended, or SessionLocked. */
 export const saved = Effect.fn("saved")(function* (visitor: Visitor, execution: ExecutionId) {
-  const session = yield* ownSession(visitor, execution)
-  if (!isOpen(session.stage)) return yield* new WrongStage({ stage: session.stage, event: "read" })
-  yield* unlockSession(session, visitor)
-  return yield* openSaves(execution)
+  const atomic = yield* Atomic
+  return yield* atomic.run(
+    Effect.gen(function* () {
+      const session = yield* ownSession(visitor, execution)
+      if (!isOpen(session.stage)) {
+        return yield* new WrongStage({ stage: session.stage, event: "read" })
+      }
+      yield* unlockSession(session, visitor)
+      return yield* openSaves(execution)
+    })
+  )
 })
 
 /** Opens every save of a session that is unlocked. */

@@ -92,11 +92,14 @@ export const layer = Layer.effect(
         run(sql`
           INSERT INTO session_log (execution, number, entry)
           VALUES (${execution}, ${entry.number}, ${canonical({ ...entry })})`),
+      // What is deleted is overwritten in its pages; older copies of these are in the journal.
       strip: Effect.fn("Sessions.strip")(function* (execution) {
+        yield* sql`PRAGMA secure_delete = ON`
         yield* sql`UPDATE sessions SET key_box = NULL WHERE execution = ${execution}`
         yield* sql`DELETE FROM session_saves WHERE execution = ${execution}`
         yield* sql`DELETE FROM session_log WHERE execution = ${execution}`
       }, Effect.orDie),
+      scrub: run(sql`PRAGMA wal_checkpoint(TRUNCATE)`),
       alone: (effect) => oneEnd.withPermits(1)(effect)
     })
   })

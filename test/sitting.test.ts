@@ -11,6 +11,7 @@ import { SentEnds, SessionKeys, Sessions } from "../application/session-ports.ts
 import { begin, enter, files, offered, pause, save, saved } from "../application/sit.ts"
 import { EntityId } from "../domain/id.ts"
 import { ledgerText } from "../domain/ledger.ts"
+import { RECORD_BYTES_MAX } from "../domain/result.ts"
 import { isChain, SESSION_BYTES_MAX } from "../domain/session.ts"
 import { keyId, verify } from "../infrastructure/sshsig.ts"
 import { answer, exam, openResult, sitting, visitorOf } from "./support/exam.ts"
@@ -47,8 +48,10 @@ describe("a session", () => {
       const { execution, visitor } = yield* on(sitting("ada"))
       yield* on(save(visitor, execution, { part: "i1", seq: 1, ...answer("i1", "first thought") }))
       yield* on(save(visitor, execution, { part: "i1", seq: 2, ...answer("i1", SECRET) }))
-      assert.strictEqual(bytesOf(device.directory).indexOf(SECRET), -1)
       const keyBox = yield* on(Effect.flatMap(Sessions, (all) => all.keyBox(execution)))
+      const during = bytesOf(device.directory)
+      assert.strictEqual(during.indexOf(SECRET), -1)
+      assert.isAbove(during.indexOf(Option.getOrThrow(keyBox).slice(100, 160)), -1)
       yield* on(finish(visitor, execution))
 
       const [result, session, log] = yield* on(records)
@@ -96,7 +99,8 @@ describe("a session", () => {
       const after = bytesOf(device.directory)
       assert.strictEqual(after.indexOf(SECRET), -1)
       assert.strictEqual(after.indexOf("first thought"), -1)
-      assert.isTrue(Option.isSome(keyBox))
+      const box = Option.getOrThrow(keyBox)
+      assert.strictEqual(after.indexOf(box.slice(100, 160)), -1)
       const [row] = yield* on(Observe.executions)
       assert.strictEqual(row?.state, "pending")
       assert.strictEqual((yield* on(finish(visitor, execution))).stage, "finished")
@@ -145,6 +149,30 @@ describe("a session", () => {
       const long = "x".repeat(SESSION_BYTES_MAX)
       const much = save(visitor, execution, { part: "i2", seq: 1, state: long, variables: [] })
       assert.strictEqual(yield* on(tag(much)), "TooMuch")
+    })
+  )
+
+  it.live("that is as full as it may be still makes a record that can travel", () =>
+    Effect.gen(function* () {
+      const { keys, on } = yield* exam
+      const { execution, visitor } = yield* on(sitting("ada"))
+      const quotes = '"'.repeat(1_048_576)
+      for (const part of ["i1", "i2"]) {
+        yield* on(save(visitor, execution, { part, seq: 1, ...answer(part, quotes) }))
+      }
+      const third = save(visitor, execution, { part: "i3", seq: 1, ...answer("i3", quotes) })
+      assert.strictEqual(yield* on(tag(third)), "TooMuch")
+      const [first, second] = yield* on(
+        Effect.all([finish(visitor, execution), finish(visitor, execution)], {
+          concurrency: "unbounded"
+        })
+      )
+      assert.deepStrictEqual([first.stage, second.stage], ["finished", "finished"])
+      const [result, ...more] = (yield* on(records)).filter(({ entry }) => entry.kind === "result")
+      assert.lengthOf(more, 0)
+      assert.isBelow(result?.body?.length ?? 0, RECORD_BYTES_MAX)
+      const { document } = yield* openResult(keys.active, result?.body ?? "")
+      assert.strictEqual(document.variables[1]?.variables[0]?.values?.[0]?.value, quotes)
     })
   )
 

@@ -13,7 +13,7 @@ import { canonical } from "../../domain/canonical.ts"
 import { NAMESPACE, RootDocument, Signed } from "../../domain/enrolment.ts"
 import { PERSON_KINDS } from "../../domain/entity.ts"
 import { EntityId, Recipient } from "../../domain/id.ts"
-import { ResultDocument } from "../../domain/result.ts"
+import { ResultDocument, SignedResult } from "../../domain/result.ts"
 import * as AgeFile from "../../infrastructure/age-file.ts"
 import { openKeys } from "../../infrastructure/file-keys.ts"
 import { changeSetting, setting } from "../../infrastructure/sql-settings.ts"
@@ -59,10 +59,11 @@ const decodeRoot = Schema.decodeUnknownEffect(Schema.fromJsonString(RootDocument
 /** Opens a result as the office does, by one of its keys. */
 export const openResult = Effect.fnUntraced(function* (key: AgeFile.Identity, body: string) {
   const bytes = yield* AgeFile.open([key.identity], Buffer.from(body, "base64"))
-  const signed = yield* decodeSigned(Buffer.from(bytes).toString("utf8"))
+  const signed = yield* decodeSignedResult(Buffer.from(bytes).toString("utf8"))
   return { signed, document: yield* decodeResult(signed.text) }
 })
 
+const decodeSignedResult = Schema.decodeUnknownEffect(Schema.fromJsonString(SignedResult))
 const decodeResult = Schema.decodeUnknownEffect(Schema.fromJsonString(ResultDocument))
 
 /** `maths` may be sat without a proctor, `essay` with one; each of the test-takers may sit both. */
