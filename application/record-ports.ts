@@ -6,7 +6,6 @@
  * device's wiring has no `ResultsOpener`; neither has central's server.
  */
 import { Context, type Effect, type Option, type Result, type Stream } from "effect"
-import type { Signed } from "../domain/enrolment.ts"
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import {
@@ -217,6 +216,3 @@ export class ResultsOpener extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Result.Result<ResultDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
-
-/** The innermost envelope of a result: the canonical text of the document, and its signature. */
-export type SignedResult = Signed

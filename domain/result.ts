@@ -54,6 +54,16 @@ export const ResultDocument = Schema.Struct({
 })
 export type ResultDocument = typeof ResultDocument.Type
 
+/**
+ * What is sealed: the canonical text of the document, and the device's signature. Like `Signed`, but
+ * with room for a whole session: by the limit of `Signed` a long result could never be read.
+ */
+export const SignedResult = Schema.Struct({
+  text: Schema.String.check(Schema.isMaxLength(RECORD_BYTES_MAX)),
+  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096)))
+})
+export type SignedResult = typeof SignedResult.Type
+
 /** A record as it travels. `body`: a sealed box in base64 for results, canonical JSON for the others. */
 export const HomeRecord = Schema.Struct({
   ledger: LedgerEntry,

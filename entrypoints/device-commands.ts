@@ -1,5 +1,6 @@
 /** What a person can ask of a device: each command decodes, calls one verb, and words its errors. */
 import { Clock, Effect, type Layer, Option, Redacted, Result, Schema } from "effect"
+import { type EndedSessions, endSessions } from "../application/end-sessions.ts"
 import { enrol, type Vouching } from "../application/enrol.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
 import { open } from "../application/open.ts"
@@ -26,6 +27,7 @@ import {
   fromTries,
   fromWrongPassword
 } from "./refusals.ts"
+import { simulateCommand } from "./simulate-session.ts"
 import { stickEnrolCommands } from "./stick-enrol-commands.ts"
 import type { DevicePorts } from "./wiring.ts"
 
@@ -72,6 +74,14 @@ export const SyncReport = Schema.Struct({
   /** Documents that central signs (roots, revocations, certificate) which were not taken over. */
   documents: Schema.Array(Refused),
   records: RecordsReport,
+  /** What became of sessions that the operator wanted ended first. */
+  sessions: Schema.optionalKey(
+    Schema.Struct({
+      how: Schema.Literals(["pause", "terminate"]),
+      done: Schema.Array(Schema.String),
+      needProctor: Schema.Array(Schema.String)
+    })
+  ),
   millis: Schema.Int,
   exit: ItemsLeft
 })
@@ -85,17 +95,22 @@ export const syncCommand = <R>(reach: Reach<R>) =>
       kinds: Schema.NullOr(Schema.Array(Kind)),
       records: Schema.optionalKey(Schema.NullOr(Schema.Array(LedgerEntry.fields.kind))),
       dryRun: Schema.Boolean,
-      confirmRemovals: Schema.Boolean
+      confirmRemovals: Schema.Boolean,
+      endSessions: Schema.optionalKey(Schema.Literals(["pause", "terminate"]))
     }),
     report: SyncReport,
-    run: ({ confirmRemovals, dryRun, kinds, records }) =>
-      syncOnline({
-        dryRun,
-        confirmRemovals,
-        ...(kinds === null ? {} : { kinds }),
-        ...(records === null || records === undefined ? {} : { records })
+    run: ({ confirmRemovals, dryRun, endSessions: how, kinds, records }) =>
+      Effect.gen(function* () {
+        const ended = how === undefined || dryRun ? undefined : yield* endSessions(how)
+        const { documents, synced } = yield* syncOnline({
+          dryRun,
+          confirmRemovals,
+          ...(kinds === null ? {} : { kinds }),
+          ...(records === null || records === undefined ? {} : { records })
+        })
+        const report = yield* syncReport(synced, documents)
+        return how === undefined || ended === undefined ? report : withSessions(report, how, ended)
       }).pipe(
-        Effect.flatMap(({ documents, synced }) => syncReport(synced, documents)),
         Effect.catchTags({
           BundleRefused: (error) => Effect.fail(fromOldRoot(error)),
           CentralAway: (error) => Effect.fail(fromOldRoot(error)),
@@ -107,6 +122,16 @@ export const syncCommand = <R>(reach: Reach<R>) =>
         Effect.provide(reach.central)
       )
   })
+
+const withSessions = (
+  report: SyncReport,
+  how: "pause" | "terminate",
+  { done, needProctor }: EndedSessions
+): SyncReport => ({
+  ...report,
+  sessions: { how, done, needProctor },
+  ...(needProctor.length === 0 ? {} : { exit: 3 as const })
+})
 
 /** When nothing at all came about, that is a refusal; when a part did, items are left (status 3). */
 export const syncReport = (
@@ -342,5 +367,6 @@ export const deviceCommands = (
   openCommand,
   statusCommand,
   deviceHistory,
+  simulateCommand,
   ...stickEnrolCommands
 ]

@@ -20,13 +20,17 @@ import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceFacts from "../infrastructure/device-facts.ts"
 import * as DeviceIdentity from "../infrastructure/device-identity.ts"
+import * as DeviceMoments from "../infrastructure/device-moments.ts"
 import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
 import * as IncomingFiles from "../infrastructure/incoming-files.ts"
+import * as MemoryVisitors from "../infrastructure/memory-visitors.ts"
 import * as OutgoingFiles from "../infrastructure/outgoing-files.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import { own } from "../infrastructure/process-lock.ts"
+import * as ResultSealer from "../infrastructure/result-sealer.ts"
+import * as SessionKeys from "../infrastructure/session-keys.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
 import * as SqlClients from "../infrastructure/sql-clients.ts"
 import * as SqlDevices from "../infrastructure/sql-devices.ts"
@@ -36,6 +40,7 @@ import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import * as SqlRecords from "../infrastructure/sql-records.ts"
+import * as SqlSessions from "../infrastructure/sql-sessions.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
@@ -147,8 +152,20 @@ export const layerDeviceWith = (keys: FileKeys) =>
     CryptoPorts.layerPasswords(),
     DeviceIdentity.layer(keys).pipe(Layer.provide(layerAtomic)),
     BundleCentral.layer.pipe(Layer.provideMerge(BundleKeys.layerDevice(keys))),
-    SqlStreams.layer
+    SqlStreams.layer,
+    layerSittings(keys)
   ).pipe(Layer.provideMerge(layerTrust))
+
+/** What test-takers and proctors need on a device, and what comes of it. */
+const layerSittings = (keys: FileKeys) =>
+  Layer.mergeAll(
+    SqlSessions.layer,
+    SessionKeys.layer,
+    MemoryVisitors.layer,
+    DeviceMoments.layer,
+    ResultSealer.layer(keys),
+    PackageFiles.layerReader
+  )
 
 /** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
