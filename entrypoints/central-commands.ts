@@ -22,6 +22,7 @@ import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.t
 import { approveCommands } from "./approve-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
 import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
@@ -348,5 +349,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   centralHistory,
   ...rootCommands,
   ...approveCommands,
-  ...revocationCommands
+  ...revocationCommands,
+  ...recordCommands
 ]

@@ -20,6 +20,7 @@ import { Kind, LABEL_MAX } from "../domain/entity.ts"
 import { Buckets, FeedPage } from "../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import { Capabilities, PROGRAM_VERSION } from "../domain/release.ts"
+import { Submission } from "../domain/result.ts"
 import {
   BucketAnswer,
   EntitiesAnswer,
@@ -182,6 +183,17 @@ const Documents = HttpApiGroup.make("documents")
   )
   .middleware(Admitted)
 
+/** Only for devices. Records that can't be read by themselves are answered in the receipt. */
+const Records = HttpApiGroup.make("records")
+  .add(
+    HttpApiEndpoint.post("submit", "/api/v1/records", {
+      payload: Submission.annotate({ identifier: "Submission" }),
+      success: Signed.annotate({ identifier: "SignedRecordsReceipt" }),
+      error: [...ALWAYS, P404, P413, P415]
+    })
+  )
+  .middleware(Admitted)
+
 const Health = HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("health", "/health", {
     success: Schema.Struct({ status: Schema.Literal("ok") })
@@ -197,6 +209,7 @@ export const Api = HttpApi.make("testferry")
   .add(Feeds)
   .add(Contents)
   .add(Documents)
+  .add(Records)
   .add(Health)
   .annotateMerge(
     OpenApi.annotations({
