@@ -139,10 +139,11 @@ export const layerDeviceWith = (keys: FileKeys) =>
 /** Contents, and beside them the files of bundles that come and go. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
+  const outgoing = path.join(directory, "outgoing")
   return Layer.mergeAll(
-    FileBlobs.layer(blobs),
+    FileBlobs.layer(blobs, OutgoingFiles.digestsIn(outgoing)),
     IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
-    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs })
+    OutgoingFiles.layer({ directory: outgoing, blobs })
   )
 }
 
