@@ -6,7 +6,6 @@
  * device's wiring has no `ResultsOpener`; neither has central's server.
  */
 import { Context, type Effect, type Option, type Result, type Stream } from "effect"
-import type { Signed } from "../domain/enrolment.ts"
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import type { CentralEvent, CentralStage, DeviceStage, EndStage } from "../domain/lifecycle.ts"
@@ -128,14 +127,24 @@ export interface OpenedResult {
   readonly sha256: Digest
   readonly document: ResultDocument
   readonly openedAt: number
+  /** The same execution and revision was opened from other bytes too: a person must look. */
+  readonly conflict: boolean
 }
 
 /** Opened results; in a database role, or on a machine, that the server does not share. */
 export class OpenedResults extends Context.Service<
   OpenedResults,
   {
-    /** Idempotent by device and digest. */
-    readonly put: (results: ReadonlyArray<OpenedResult>) => Effect.Effect<void>
+    /**
+     * Keeps results, inside `Atomic`, and answers for each whether it was "new", there before
+     * ("same"), or a "duplicate": new, but its execution and revision had been opened from other
+     * bytes. Both are kept then, and both are flagged. Of two processes that put the same one at
+     * once, only one is told "new".
+     */
+    readonly put: (
+      results: ReadonlyArray<Omit<OpenedResult, "conflict">>
+    ) => Effect.Effect<ReadonlyArray<"new" | "same" | "duplicate">>
+    /** Oldest first, by the time of opening and then by digest. */
     readonly list: (filter: {
       readonly delivery: EntityId | undefined
       readonly organisation: OrganisationId | undefined
@@ -143,8 +152,24 @@ export class OpenedResults extends Context.Service<
   }
 >()("testferry/OpenedResults") {}
 
-/** Why a sealed result was not opened. None of them stops the rest. */
-export type Unopened = "wrong-key" | "altered" | "bad-signature" | "unknown-device" | "duplicate"
+/** What may come of a sealed result (format §3.7). None of them stops the rest. */
+export const OUTCOMES = [
+  "decrypted",
+  "duplicate",
+  "wrong-key",
+  "altered",
+  "bad-signature",
+  "unknown-device",
+  "unreadable"
+] as const
+export type OpeningOutcome = (typeof OUTCOMES)[number]
+
+/**
+ * Why a sealed result was not opened. "wrong-key": sealed to other recipients. "altered": not the
+ * bytes that were sealed. "bad-signature": the device that sent it did not sign it. "unreadable":
+ * all of that is right, but this program does not know its form.
+ */
+export type Unopened = "wrong-key" | "altered" | "bad-signature" | "unreadable"
 
 /** Opens results: only where a person has unlocked the results key. */
 export class ResultsOpener extends Context.Service<
@@ -162,6 +187,3 @@ export class ResultsOpener extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Result.Result<ResultDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
-
-/** The innermost envelope of a result: the canonical text of the document, and its signature. */
-export type SignedResult = Signed
