@@ -1,30 +1,29 @@
 /**
  * Begins a new life of central after its database was restored from a backup: every position that a
- * device remembers is void, and each fetches a full snapshot at its next synchronisation.
+ * device remembers is void, and each fetches a full snapshot at its next synchronisation. Bundles
+ * begin anew too, by a root document of a new epoch.
  */
-import { Clock, Effect } from "effect"
-import { Atomic, Feeds, History } from "./ports.ts"
+import { Effect, Option } from "effect"
+import { changeRoot, type RootHoldersNeeded } from "./change-root.ts"
+import { happened } from "./manage-clients.ts"
+import { Atomic, Feeds } from "./ports.ts"
 
+/** `toSign` is the root document that its holders must sign before the next bundle goes out. */
 export const beginAnew = Effect.gen(function* () {
   const atomic = yield* Atomic
   const feeds = yield* Feeds
-  const history = yield* History
-  return yield* atomic.run(
-    Effect.gen(function* () {
-      const epoch = yield* feeds.newEpoch
-      yield* history.append({
-        at: yield* Clock.currentTimeMillis,
-        verb: "audit",
-        who: "operator",
-        device: null,
-        organisation: null,
-        outcome: "done",
-        counts: {},
-        bytes: 0,
-        millis: 0,
-        reason: "restored from a backup"
-      })
-      return epoch
+  const epoch = yield* atomic.run(
+    Effect.tap(feeds.newEpoch, () => happened("audit", "operator", "restored from a backup"))
+  )
+  const toSign = yield* changeRoot({ rotate: [], newEpoch: true, holders: undefined }).pipe(
+    Effect.as(Option.none<RootHoldersNeeded>()),
+    Effect.catchTags({
+      RootHoldersNeeded: (needed) => Effect.succeedSome(needed),
+      // Nothing was ever sent by a root that nobody has signed.
+      NoRootInForce: () => Effect.succeedNone,
+      BundleRefused: Effect.die,
+      RootNotOurs: Effect.die
     })
   )
+  return { epoch, toSign: Option.getOrNull(toSign) }
 })

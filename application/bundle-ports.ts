@@ -13,15 +13,16 @@ import {
   type Scope,
   type Stream
 } from "effect"
-import type { Lines } from "../domain/bundle-index.ts"
-import type { BundleManifest, Part, StreamId } from "../domain/bundle-manifest.ts"
+import type { Lines, OutwardIndex } from "../domain/bundle-index.ts"
+import type { Acknowledgement, BundleManifest, Part, StreamId } from "../domain/bundle-manifest.ts"
 import { BundleCode, type Refusal } from "../domain/bundle-refusal.ts"
 import type { DeviceReport } from "../domain/device-report.ts"
-import type { RootDocument, Signed } from "../domain/enrolment.ts"
+import type { Purpose, Signed } from "../domain/enrolment.ts"
 import type { DeviceId, Digest, Recipient } from "../domain/id.ts"
 import type { Revocations } from "../domain/revocations.ts"
+import type { RootDocument } from "../domain/root.ts"
 import type { StreamState } from "../domain/stream.ts"
-import type { BlobDamaged, NoSpace } from "./ports.ts"
+import type { BlobDamaged, Central, NoSpace } from "./ports.ts"
 
 /** A stretch of a part that could not be read, or is not what was signed; bytes are of the part. */
 export const Damage = Schema.Struct({
@@ -194,17 +195,23 @@ export class Outgoing extends Context.Service<
   }
 >()("testferry/Outgoing") {}
 
-// ---------------------------------------------------------------- keys
+/** Reads what came in a bundle as if central said it. */
+export class BundleReader extends Context.Service<
+  BundleReader,
+  {
+    /**
+     * Checks every line of a bundle whose files are here, and then answers the port `Central` with
+     * what they say. Keeps files open as long as the scope. Contents are not given out here: they
+     * are moved to their place as files (`Incoming.toBlob`).
+     */
+    readonly open: (
+      bundle: Digest,
+      index: OutwardIndex
+    ) => Effect.Effect<Central["Service"], BundleRefused, Scope.Scope>
+  }
+>()("testferry/BundleReader") {}
 
-/** For which purpose something is signed: never good for another (format §2.4). */
-export type Purpose =
-  | "root"
-  | "certificate"
-  | "enrolment"
-  | "c2d"
-  | "d2c"
-  | "receipt"
-  | "revocations"
+// ---------------------------------------------------------------- keys
 
 /** Which keys count, by their fingerprints, and how many of them must have signed. */
 export interface Trust {
@@ -263,6 +270,10 @@ export class Streams extends Context.Service<
     ) => Effect.Effect<Option.Option<SentBundle>>
     /** Remembers a bundle as sent, before it is written: its number is never used again. */
     readonly send: (bundle: SentBundle) => Effect.Effect<void>
+    /** The newest bundle of an own stream that the other side says it has applied. */
+    readonly acknowledged: (stream: StreamId) => Effect.Effect<Option.Option<Acknowledgement>>
+    /** Keeps an acknowledgement, unless a newer one is known. */
+    readonly acknowledge: (ack: Acknowledgement) => Effect.Effect<void>
     /** The latest moment that is known to have passed. Only ever grows. */
     readonly floor: Effect.Effect<number>
     readonly raiseFloor: (at: number) => Effect.Effect<void>
@@ -273,11 +284,17 @@ export class Streams extends Context.Service<
 export class Standing extends Context.Service<
   Standing,
   {
+    /** Dies where nothing is trusted yet: before enrolment, or before root holders signed. */
     readonly root: Effect.Effect<{
       readonly document: RootDocument
       readonly chain: ReadonlyArray<Signed>
     }>
-    readonly putRoots: (chain: ReadonlyArray<Signed>) => Effect.Effect<void>
+    /** Every root from the first to the newest; empty where nothing is trusted yet. */
+    readonly chain: Effect.Effect<ReadonlyArray<Signed>>
+    /** Versions of the newest root and revocation list; 0 where there is none. Cheap. */
+    readonly versions: Effect.Effect<{ readonly root: number; readonly revocations: number }>
+    /** Adds the next documents of the chain, in their order. */
+    readonly putRoots: (fresh: ReadonlyArray<Signed>) => Effect.Effect<void>
     readonly revocations: Effect.Effect<{
       readonly list: Revocations
       readonly signed: Signed | null
@@ -309,3 +326,16 @@ export interface Quarantined {
   /** Contents under which its files are kept, by name. */
   readonly files: ReadonlyMap<string, Digest>
 }
+
+/** What a device tells of itself that no other port knows. */
+export class DeviceFacts extends Context.Service<
+  DeviceFacts,
+  {
+    readonly disk: Effect.Effect<{ readonly free: number; readonly total: number }>
+    /**
+     * A number for the next report, greater than all before: at least `now`, so that a device which
+     * was restored from an older copy does not repeat numbers that central has heard.
+     */
+    readonly nextSerial: (now: number) => Effect.Effect<number>
+  }
+>()("testferry/DeviceFacts") {}

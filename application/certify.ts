@@ -12,6 +12,7 @@ import {
 import { DeviceId, type OrganisationId, Recipient } from "../domain/id.ts"
 import { personName } from "../domain/record.ts"
 import { bySecret, CLOCK_LEEWAY_MILLIS, NotAdmitted } from "./admit.ts"
+import { Standing } from "./bundle-ports.ts"
 import { remember } from "./manage-clients.ts"
 import {
   Atomic,
@@ -49,6 +50,7 @@ export class NoOrganisation extends Schema.TaggedError<NoOrganisation>()("NoOrga
 export const certify = Effect.fn("certify")(function* (signed: Signed, proof: EnrolmentProof) {
   const atomic = yield* Atomic
   const authority = yield* Authority
+  const standing = yield* Standing
   const request = yield* authority.checkRequest(signed)
   if (Option.isNone(request)) return yield* new RequestRefused()
   const proved =
@@ -61,7 +63,7 @@ export const certify = Effect.fn("certify")(function* (signed: Signed, proof: En
   // Outside the transaction, or the refusal would take its history entry along.
   if (device.state !== "active") return yield* refuse(device, proved)
   const certificate = yield* authority.certify(yield* certificateOf(device))
-  return { certificate, roots: yield* authority.roots }
+  return { certificate, roots: yield* standing.chain }
 })
 
 interface Proved {
@@ -123,8 +125,8 @@ const refuse = Effect.fnUntraced(function* (device: Client, proved: Proved) {
   return yield* new DeviceBlocked({ device: device.id })
 })
 
-/** Valid a little before now, for devices whose clock is slow. */
-const certificateOf = Effect.fnUntraced(function* (device: Client) {
+/** What a device may say it is, from now on. Valid a little before, for devices whose clock is slow. */
+export const certificateOf = Effect.fnUntraced(function* (device: Client) {
   const now = yield* Clock.currentTimeMillis
   if (device.keys === null) return yield* Effect.die(new Error("a device without keys"))
   const certificate: Certificate = {

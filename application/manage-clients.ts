@@ -115,6 +115,27 @@ export const remember = Effect.fnUntraced(function* (
   })
 })
 
+/** Writes down what happened at central without any client. */
+export const happened = Effect.fnUntraced(function* (
+  verb: HistoryEntry["verb"],
+  who: string,
+  reason: string
+) {
+  const history = yield* History
+  yield* history.append({
+    at: yield* Clock.currentTimeMillis,
+    verb,
+    who,
+    device: null,
+    organisation: null,
+    outcome: "done",
+    counts: {},
+    bytes: 0,
+    millis: 0,
+    reason
+  })
+})
+
 const change = Effect.fnUntraced(function* (
   kind: Client["kind"],
   id: string,

@@ -5,13 +5,7 @@
  * defects (they die in the adapter); typed errors are those on which a caller acts.
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
-import type {
-  Certificate,
-  Enrolment,
-  EnrolmentRequest,
-  RootDocument,
-  Signed
-} from "../domain/enrolment.ts"
+import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
   Entity,
@@ -28,6 +22,7 @@ import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../d
 import type { Manifest, Plan } from "../domain/plan.ts"
 import type { CatalogueRecord } from "../domain/record.ts"
 import type { Capabilities } from "../domain/release.ts"
+import type { RootDocument, RootRole } from "../domain/root.ts"
 import type { Link } from "../domain/scope.ts"
 import type { SetDigest } from "../domain/set-digest.ts"
 
@@ -299,6 +294,10 @@ export class Feeds extends Context.Service<
       organisations: ReadonlyArray<OrganisationId>,
       blob: Digest
     ) => Effect.Effect<boolean>
+    /** The contents of all deliveries that these organisations are offered, each once. */
+    readonly blobs: (
+      organisations: ReadonlyArray<OrganisationId>
+    ) => Effect.Effect<ReadonlyArray<Digest>>
   }
 >()("testferry/Feeds") {}
 
@@ -334,10 +333,23 @@ export class Secrets extends Context.Service<
 export class Authority extends Context.Service<
   Authority,
   {
-    readonly roots: Effect.Effect<ReadonlyArray<Signed>>
+    /** The text of root 1 while its root keys are elsewhere and have not signed it yet. */
+    readonly draft: Effect.Effect<Option.Option<string>>
     readonly certify: (certificate: Certificate) => Effect.Effect<Signed>
     /** Checks that the request is canonical and signed by the key it names. */
     readonly checkRequest: (signed: Signed) => Effect.Effect<Option.Option<EnrolmentRequest>>
+    /** The key that root `version` shall name for a role, made now if it never was. */
+    readonly newKey: (
+      role: RootRole,
+      version: number
+    ) => Effect.Effect<{ readonly id: string; readonly raw: string }>
+    readonly newIngest: (
+      version: number
+    ) => Effect.Effect<{ readonly id: string; readonly recipient: Recipient }>
+    /** What this central lacks to speak by a root document: a key that it names. */
+    readonly lacks: (root: RootDocument) => Effect.Effect<Option.Option<string>>
+    /** Signs with those of these root keys that are on this disk; there may be none. */
+    readonly signRoot: (text: string, ids: ReadonlySet<string>) => Effect.Effect<Signed>
   }
 >()("testferry/Authority") {}
 
@@ -651,7 +663,7 @@ export class Lease extends Context.Service<
 export interface Membership {
   readonly device: DeviceId
   readonly organisations: ReadonlyArray<OrganisationId>
-  readonly certificate: Signed
+  readonly certificate: Certificate
   readonly root: RootDocument
 }
 
@@ -663,6 +675,8 @@ export class DeviceIdentity extends Context.Service<
     readonly request: (name: string, now: number) => Effect.Effect<Signed>
     /** Checks certificate and roots against the device's own keys, and keeps them. */
     readonly accept: (enrolment: Enrolment) => Effect.Effect<Membership, CentralInconsistent>
+    /** Checks a newer certificate by the newest root, and keeps it. */
+    readonly renew: (certificate: Signed) => Effect.Effect<Membership, CentralInconsistent>
   }
 >()("testferry/DeviceIdentity") {}
 

@@ -56,6 +56,8 @@ export class Outbox extends Context.Service<
     /** Forgets the bytes of an acknowledged record; its line in the ledger stays. */
     readonly purge: (number: number) => Effect.Effect<void>
     readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
+    /** Whether some record of this id is not acknowledged, be it sent or not. */
+    readonly owes: (id: string) => Effect.Effect<boolean>
     readonly counts: Effect.Effect<ReadonlyMap<DeviceStage, number>>
   }
 >()("testferry/Outbox") {}

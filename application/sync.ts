@@ -46,54 +46,65 @@ export const sync = Effect.fn("sync")(function* (options: PullOptions) {
   const lease = yield* Lease
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  return yield* lease.hold(rememberCancelled(membership.value, run(membership.value, options)))
+  const work = synchronise(membership.value.organisations, membership.value.organisations, options)
+  return yield* lease.hold(
+    rememberCancelled(
+      "sync",
+      membership.value,
+      Effect.tap(work, (synced) =>
+        synced.dryRun ? Effect.void : remember(membership.value, synced)
+      )
+    )
+  )
 })
 
-const run = Effect.fnUntraced(function* (membership: Membership, options: PullOptions) {
+/**
+ * Does the work for whoever holds the lease, and leaves it to them to remember it. Pulls the data of
+ * `pulling`, and then the contents that all `organisations` of the device need.
+ */
+export const synchronise = Effect.fn("synchronise")(function* (
+  organisations: ReadonlyArray<OrganisationId>,
+  pulling: ReadonlyArray<OrganisationId>,
+  options: PullOptions
+) {
   const began = yield* Clock.currentTimeMillis
-  const organisations: Array<OrganisationSync> = []
-  for (const organisation of membership.organisations) {
-    organisations.push(yield* syncOrganisation(organisation, options))
-  }
-  const contents = yield* syncContents(membership, organisations, options).pipe(
-    recheckingAlways(membership.organisations)
+  const done: Array<OrganisationSync> = []
+  for (const organisation of pulling) done.push(yield* syncOrganisation(organisation, options))
+  const contents = yield* syncContents(organisations, done, options).pipe(
+    recheckingAlways(organisations)
   )
   const now = yield* Clock.currentTimeMillis
-  const synced: Synced = {
-    organisations,
+  return {
+    organisations: done,
     contents,
-    outcome: outcomeOf(organisations, contents),
+    outcome: outcomeOf(done, contents),
     dryRun: options.dryRun,
     millis: Math.max(0, now - began)
-  }
-  if (!options.dryRun) yield* remember(membership, synced, now)
-  return synced
+  } satisfies Synced
 })
 
 const syncContents = Effect.fnUntraced(function* (
-  membership: Membership,
-  organisations: ReadonlyArray<OrganisationSync>,
+  organisations: ReadonlyArray<OrganisationId>,
+  done: ReadonlyArray<OrganisationSync>,
   options: PullOptions
 ) {
-  const reached = organisations.some((one) => Result.isSuccess(one.pulled))
+  const reached = done.some((one) => Result.isSuccess(one.pulled))
   const bringsContents = options.kinds === undefined || options.kinds.includes("delivery")
   const contents =
-    !options.dryRun && reached && bringsContents
-      ? yield* fetchContents(membership.organisations)
-      : NO_CONTENTS
-  const moved = organisations.some(
+    !options.dryRun && reached && bringsContents ? yield* fetchContents(organisations) : NO_CONTENTS
+  const moved = done.some(
     (one) => Result.isSuccess(one.pulled) && one.pulled.success.plan.remove.length > 0
   )
   if (moved && !options.dryRun && !(yield* someCondemned(organisations))) {
-    yield* sweepContents(membership.organisations)
+    yield* sweepContents(organisations)
   }
   return contents
 })
 
 /** Nobody knows which content a delivery needs that can't be read. */
-const someCondemned = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationSync>) {
+const someCondemned = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationId>) {
   const holdings = yield* Holdings
-  for (const { organisation } of organisations) {
+  for (const organisation of organisations) {
     if (yield* holdings.condemned(organisation)) return true
   }
   return false
@@ -160,7 +171,7 @@ export const countsOf = (synced: Synced): HistoryEntry["counts"] => {
 }
 
 /** What went wrong, as codes for the history: doors make sentences of them. */
-const reasonOf = (synced: Synced): string =>
+export const reasonOf = (synced: Synced): string =>
   [
     ...synced.organisations.flatMap(({ organisation, pulled }) =>
       Result.isFailure(pulled) ? [`${organisation}: ${pulled.failure._tag}`] : []
@@ -176,12 +187,12 @@ const reasonOf = (synced: Synced): string =>
     ...synced.contents.failures.map(({ why }) => `content: ${why._tag}`)
   ].join("; ")
 
-const remember = Effect.fnUntraced(function* (membership: Membership, synced: Synced, now: number) {
+const remember = Effect.fnUntraced(function* (membership: Membership, synced: Synced) {
   const history = yield* History
   // A device that asks every minute whether there is news would bury what happened.
   if (synced.outcome === "unchanged") return
   yield* history.append({
-    at: now,
+    at: yield* Clock.currentTimeMillis,
     verb: "sync",
     who: "device",
     device: membership.device,
@@ -195,14 +206,18 @@ const remember = Effect.fnUntraced(function* (membership: Membership, synced: Sy
 })
 
 /** A cancelled synchronisation leaves the state before it, and this entry. */
-const rememberCancelled = <A, E, R>(membership: Membership, effect: Effect.Effect<A, E, R>) =>
+export const rememberCancelled = <A, E, R>(
+  verb: "sync" | "import",
+  membership: Membership,
+  effect: Effect.Effect<A, E, R>
+) =>
   Effect.onExit(effect, (exit) =>
     Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
       ? Effect.gen(function* () {
           const history = yield* History
           yield* history.append({
             at: yield* Clock.currentTimeMillis,
-            verb: "sync",
+            verb,
             who: "device",
             device: membership.device,
             organisation: null,

@@ -4,6 +4,7 @@
  */
 import { Effect, Result } from "effect"
 import { type BundleManifest, readManifest } from "../domain/bundle-manifest.ts"
+import type { Purpose } from "../domain/enrolment.ts"
 import { type Segment, segmentsOf } from "../domain/segments.ts"
 import {
   BundleRefused,
@@ -11,7 +12,6 @@ import {
   type FoundBundle,
   Medium,
   type OpenBundle,
-  type Purpose,
   Signatures,
   type Trust
 } from "./bundle-ports.ts"

@@ -6,11 +6,17 @@
 import { Schema } from "effect"
 import { Base64, DeviceId, Millis, OrganisationId, Recipient, Text } from "./id.ts"
 
+/** For which purpose something is signed: never good for another (format §4.1). */
 export const NAMESPACE = {
   root: "testferry-root-v1",
   certificate: "testferry-cert-v1",
-  enrolment: "testferry-enrol-v1"
+  enrolment: "testferry-enrol-v1",
+  c2d: "testferry-c2d-v1",
+  d2c: "testferry-d2c-v1",
+  receipt: "testferry-receipt-v1",
+  revocations: "testferry-revocations-v1"
 } as const
+export type Purpose = keyof typeof NAMESPACE
 
 /** A raw ed25519 public key in base64. */
 export const PublicKey = Base64.check(Schema.isMinLength(44), Schema.isMaxLength(44))
@@ -44,29 +50,15 @@ export const Certificate = Schema.Struct({
 })
 export type Certificate = typeof Certificate.Type
 
-const Role = Schema.Struct({ threshold: Schema.Int, keys: Schema.Array(Schema.String) })
-
-export const RootDocument = Schema.Struct({
-  schema: Schema.Literal("testferry/root/1"),
-  version: Schema.Int,
-  epoch: Schema.Int,
-  expires: Millis,
-  keys: Schema.Record(Schema.String, PublicKey),
-  roles: Schema.Struct({ root: Role, c2d: Role, deviceCa: Role, revocation: Role }),
-  results: Schema.NullOr(
-    Schema.Struct({
-      active: Schema.Struct({ id: Text(40), recipient: Recipient }),
-      recovery: Schema.Struct({ id: Text(40), recipient: Recipient })
-    })
-  ),
-  ingest: Schema.Struct({ id: Text(40), recipient: Recipient })
-})
-export type RootDocument = typeof RootDocument.Type
+/** Signatures beside one document: on media they are called `.sig` to `.sig.9` (format §2.2). */
+const SIGNATURES_MAX = 9
 
 /** A signed document: the exact text, and one armored signature per signer. */
 export const Signed = Schema.Struct({
   text: Schema.String.check(Schema.isMaxLength(1_048_576)),
-  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096)))
+  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096))).check(
+    Schema.isMaxLength(SIGNATURES_MAX)
+  )
 })
 export type Signed = typeof Signed.Type
 
@@ -76,5 +68,3 @@ export type Enrolment = typeof Enrolment.Type
 
 /** A certificate is good for a year; a device that synchronises gets a new one before. */
 export const CERTIFICATE_MILLIS = 366 * 24 * 3_600_000
-/** A root document is good for five years. */
-export const ROOT_MILLIS = 5 * 366 * 24 * 3_600_000

@@ -55,4 +55,23 @@ export interface Cursor {
   readonly version: number
 }
 
+/**
+ * Names a life of central's feeds, so that of two names the later one is greater as text. `dice`
+ * tells lives apart that began in the same millisecond on two copies of one database.
+ */
+export const lifeName = (millis: number, dice: string): string =>
+  `e${String(millis).padStart(16, "0")}-${dice}`
+
+/** When a life began, in milliseconds since 1970; undefined for names from before they had an order. */
+export const lifeBegan = (epoch: string): number | undefined => {
+  const [, millis] = LIFE.exec(epoch) ?? []
+  return millis === undefined ? undefined : Number(millis)
+}
+
+/** Whether a life of central began after another. A name without an order is older than any with one. */
+export const isLaterLife = (epoch: string, held: string): boolean =>
+  LIFE.test(epoch) && (!LIFE.test(held) || epoch > held)
+
+const LIFE = /^e(\d{16})-[0-9a-z]{1,40}$/u
+
 export const START: Cursor = { epoch: "", version: 0 }

@@ -26,7 +26,20 @@ export type Outcome = typeof Outcome.Type
 
 export const HistoryEntry = Schema.Struct({
   at: Millis,
-  verb: Schema.Literals(["enrol", "sync", "import", "publish", "audit", "device", "credential"]),
+  /** `export` and `receive` are of bundles; a device's `import` is of one, central's of a roster. */
+  verb: Schema.Literals([
+    "enrol",
+    "sync",
+    "import",
+    "export",
+    "receive",
+    "publish",
+    "audit",
+    "device",
+    "credential",
+    "root",
+    "revocation"
+  ]),
   who: Schema.String,
   device: Schema.NullOr(Schema.String),
   organisation: Schema.NullOr(OrganisationId),

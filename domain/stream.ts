@@ -130,6 +130,27 @@ export const applied = (
   }
 }
 
+/** The place of the next bundle in a stream. */
+export interface Place {
+  readonly seq: number
+  readonly prev: Digest | null
+}
+
+/**
+ * Where the next bundle of an own stream goes: after the newest that was sent, or after the newest
+ * that the receiver says it has applied. The receiver may know more than the sender: a machine that
+ * was restored from an older copy takes its stream up again where the other side saw it.
+ */
+export const nextPlace = (
+  sent: { readonly seq: number; readonly manifest: Digest } | undefined,
+  applied: { readonly seq: number; readonly head: Digest } | undefined
+): Place => {
+  if (applied !== undefined && applied.seq >= (sent?.seq ?? 0)) {
+    return { seq: applied.seq + 1, prev: applied.head }
+  }
+  return { seq: (sent?.seq ?? 0) + 1, prev: sent?.manifest ?? null }
+}
+
 /** Whether the clock is so far behind what was signed that a person should set it. */
 export const clockIsBehind = (now: number, floor: number): boolean =>
   now < floor - CLOCK_BEHIND_MILLIS

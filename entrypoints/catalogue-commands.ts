@@ -9,6 +9,7 @@ import { Kind, LABEL_MAX } from "../domain/entity.ts"
 import { EntityId, OrganisationId, Text } from "../domain/id.ts"
 import { labelOf, ownOrganisation } from "../domain/record.ts"
 import { defineCommand, Positive } from "./command.ts"
+import { writeRoot } from "./root-files.ts"
 
 /** A shared secret is some dozens of characters; a whole file given by mistake is not one. */
 const SECRET_MAX = 4_096
@@ -78,7 +79,12 @@ export const ltiConsumerAdd = defineCommand({
 export const restored = defineCommand({
   name: "central restored",
   side: "central",
-  args: Schema.Struct({}),
-  report: Schema.Struct({ epoch: Schema.String }),
-  run: () => Effect.map(beginAnew, (epoch) => ({ epoch }))
+  args: Schema.Struct({ directory: Schema.String }),
+  /** `rootToSign`: what the holders of the root keys must sign before the next bundle goes out. */
+  report: Schema.Struct({ epoch: Schema.String, rootToSign: Schema.NullOr(Schema.String) }),
+  run: Effect.fn("restored")(function* ({ directory }) {
+    const { epoch, toSign } = yield* beginAnew
+    if (toSign === null) return { epoch, rootToSign: null }
+    return { epoch, rootToSign: yield* writeRoot(directory, toSign.version, toSign.text) }
+  })
 })

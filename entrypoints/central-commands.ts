@@ -22,6 +22,7 @@ import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.t
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
 
 const Imported_ = Schema.Struct({
@@ -338,5 +339,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsGenerate,
   credentialsList,
   credentialsRevoke,
-  centralHistory
+  centralHistory,
+  ...rootCommands
 ]

@@ -5,11 +5,13 @@
 import fs from "node:fs"
 import path from "node:path"
 import { Effect, Option, Redacted, Schema } from "effect"
+import { Standing } from "../application/bundle-ports.ts"
 import { createAccount } from "../application/create-account.ts"
 import { Authority } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
 import { costRefused } from "../domain/cost.ts"
 import { fingerprintHex, fingerprintWords } from "../infrastructure/fingerprint.ts"
+import { readHolders, writeRoot } from "./root-files.ts"
 import { CENTRAL_DEFAULTS, type CentralSettings, readCentral, sideOf, write } from "./settings.ts"
 import { readSetup, type Setup } from "./setup-file.ts"
 import { acquire, layerCentral } from "./wiring.ts"
@@ -19,6 +21,9 @@ export interface CentralInit {
   readonly setup: Option.Option<string>
   readonly database: Option.Option<string>
   readonly url: Option.Option<string>
+  /** Files with the public keys of root holders, and how many of them must sign. */
+  readonly rootKeys?: Option.Option<string>
+  readonly rootThreshold?: Option.Option<number>
 }
 
 export const CentralInitReport = Schema.Struct({
@@ -28,7 +33,9 @@ export const CentralInitReport = Schema.Struct({
   created: Schema.Boolean,
   administrator: Schema.NullOr(Schema.String),
   certificate: Schema.String,
-  rootWords: Schema.String
+  rootWords: Schema.String,
+  /** The first root document, where its holders have yet to sign it. */
+  rootToSign: Schema.NullOr(Schema.String)
 })
 export type CentralInitReport = typeof CentralInitReport.Type
 
@@ -39,13 +46,19 @@ export const initCentral = Effect.fn("initCentral")(function* (options: CentralI
   yield* Effect.mapError(acquire(directory), () => busy(directory))
   const setup = yield* readSetup(options.setup)
   const before = side === undefined ? CENTRAL_DEFAULTS : yield* readCentral(directory)
-  const settings = yield* merged(before, setup, options, side === undefined)
+  const settings = {
+    ...(yield* merged(before, setup, options, side === undefined)),
+    ...(yield* holdersFor(options, side === undefined))
+  }
   yield* write(directory, settings)
   const certificate = yield* ensureCertificate(directory, settings.url)
   return yield* Effect.gen(function* () {
     const authority = yield* Authority
     const administrator = yield* firstAdministrator(setup)
-    const [root] = yield* authority.roots
+    const standing = yield* Standing
+    const [root] = yield* standing.chain
+    const draft = Option.getOrUndefined(yield* authority.draft)
+    const rootToSign = draft === undefined ? null : yield* writeRoot(directory, 1, draft)
     return {
       directory,
       url: settings.url,
@@ -53,7 +66,8 @@ export const initCentral = Effect.fn("initCentral")(function* (options: CentralI
       created: side === undefined,
       administrator,
       certificate,
-      rootWords: fingerprintWords(Buffer.from(root?.text ?? ""))
+      rootWords: fingerprintWords(Buffer.from(root?.text ?? draft ?? "")),
+      rootToSign
     } satisfies CentralInitReport
   }).pipe(Effect.provide(layerCentral(directory, settings)))
 }, Effect.scoped)
@@ -101,6 +115,21 @@ const merged = Effect.fnUntraced(function* (
     timeZone: setup.timeZone ?? before.timeZone,
     engine: setup.engine ?? before.engine
   } satisfies CentralSettings
+})
+
+/** Who signs root documents is said when central is made; later only by a root document. */
+const holdersFor = Effect.fnUntraced(function* (options: CentralInit, fresh: boolean) {
+  const list = Option.getOrUndefined(options.rootKeys ?? Option.none())
+  if (list === undefined) return {}
+  if (!fresh) {
+    return yield* refuse(
+      "E_ROOT_KEYS",
+      "This central has its first root document already.",
+      'Hand over to other root keys with "testferry central root propose --root-keys …".'
+    )
+  }
+  const threshold = Option.getOrElse(options.rootThreshold ?? Option.none(), () => 1)
+  return { rootHolders: yield* readHolders(list, threshold) }
 })
 
 const firstAdministrator = Effect.fnUntraced(function* ({ administrator }: Setup) {

@@ -7,6 +7,7 @@
 import fs from "node:fs"
 import { Effect, Layer, Option } from "effect"
 import { HttpServer } from "effect/http"
+import { rootInForce } from "../application/change-root.ts"
 import { Refused } from "../application/refused.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralCommands } from "./central-commands.ts"
@@ -14,6 +15,7 @@ import { busy, certificateFiles, fingerprintOfPem } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
 import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
+import { fromNoRoot } from "./root-commands.ts"
 import { layerLogs } from "./server-logs.ts"
 import { readCentral } from "./settings.ts"
 import { acquire, layerCentral } from "./wiring.ts"
@@ -39,6 +41,7 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
     Layer.provide(layerLogs)
   )
   return yield* Effect.gen(function* () {
+    yield* Effect.mapError(rootInForce, fromNoRoot)
     if (owned) {
       yield* serveControl({ directory, version: PROGRAM_VERSION, commands: centralCommands })
     }

@@ -13,8 +13,10 @@ import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
 import { credentials, devices } from "./cli-clients.ts"
+import { rootTree } from "./cli-root.ts"
 import { answer, shared } from "./cli-run.ts"
 import { Positive } from "./command.ts"
+import { howToSign } from "./root-files.ts"
 import { showHistory } from "./show.ts"
 import { table } from "./terminal.ts"
 import { askPassword } from "./terminal-prompt.ts"
@@ -33,6 +35,14 @@ const init = Command.make(
     url: Flag.String("url").pipe(
       Flag.optional,
       Flag.withDescription("Central's public address, by which devices know it")
+    ),
+    rootKeys: Flag.String("root-keys").pipe(
+      Flag.optional,
+      Flag.withDescription("Public keys of offline root holders: A.pub,B.pub,C.pub")
+    ),
+    rootThreshold: Flag.Int("root-threshold").pipe(
+      Flag.optional,
+      Flag.withDescription("How many of these holders must sign a root document")
     )
   },
   Effect.fnUntraced(function* (flags) {
@@ -49,7 +59,10 @@ const init = Command.make(
           ...(report.administrator === null ? [] : [`  administrator  ${report.administrator}`]),
           `  certificate  ${report.certificate}`,
           `  root key     ${report.rootWords}`,
-          "Tell schools the certificate's fingerprint; their devices ask for it once."
+          "Tell schools the certificate's fingerprint; their devices ask for it once.",
+          ...(report.rootToSign === null
+            ? []
+            : [`Before any device can be enrolled: ${howToSign(report.rootToSign)}`])
         ].join("\n")
     })
   })
@@ -255,10 +268,16 @@ const ltiConsumers = Command.make("lti-consumers").pipe(
 )
 
 const restored = Command.make("restored", {}, () =>
-  answerAtCentral(
-    (_, catalogue) => catalogue.restored,
-    {},
-    () => "Central begins anew: each device fetches everything at its next synchronisation."
+  Effect.flatMap(shared, ({ data: directory }) =>
+    answerAtCentral(
+      (_, catalogue) => catalogue.restored,
+      { directory },
+      ({ rootToSign }) =>
+        [
+          "Central begins anew: each device fetches everything at its next synchronisation.",
+          ...(rootToSign === null ? [] : [`Before the next bundle: ${howToSign(rootToSign)}`])
+        ].join("\n")
+    )
   )
 ).pipe(Command.withDescription("Say that central's database was restored from a backup"))
 
@@ -277,6 +296,7 @@ export const centralTree = Command.make("central").pipe(
     ltiConsumers,
     devices,
     credentials,
+    rootTree,
     restored
   ])
 )

@@ -7,7 +7,7 @@ import path from "node:path"
 import { Effect, Schema } from "effect"
 import { Refused } from "../application/refused.ts"
 import { COST_DEFAULT, Cost } from "../domain/cost.ts"
-import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
+import { CLIENT_NAME_MAX, PublicKey } from "../domain/enrolment.ts"
 import { Text } from "../domain/id.ts"
 
 export const CentralSettings = Schema.Struct({
@@ -20,7 +20,14 @@ export const CentralSettings = Schema.Struct({
   /** "embedded", or the URL of a PostgreSQL database. */
   database: Schema.String,
   engine: Schema.Literals(["sqljs", "node"]),
-  passwordCost: Cost
+  passwordCost: Cost,
+  /** Who signs the root documents, where these keys are not on central's disk. */
+  rootHolders: Schema.optionalKey(
+    Schema.Struct({
+      keys: Schema.Array(Schema.Struct({ id: Schema.String, raw: PublicKey })),
+      threshold: Schema.Int
+    })
+  )
 })
 export type CentralSettings = typeof CentralSettings.Type
 

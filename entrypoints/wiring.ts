@@ -6,28 +6,38 @@
  */
 import fs from "node:fs"
 import path from "node:path"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { Atomic, DeviceIdentity as DeviceIdentityPort } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
+import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
+import * as BundleCentral from "../infrastructure/bundle-central.ts"
+import * as BundleKeys from "../infrastructure/bundle-keys.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
+import * as DeviceFacts from "../infrastructure/device-facts.ts"
 import * as DeviceIdentity from "../infrastructure/device-identity.ts"
 import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
+import * as IncomingFiles from "../infrastructure/incoming-files.ts"
+import * as OutgoingFiles from "../infrastructure/outgoing-files.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import { own } from "../infrastructure/process-lock.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
 import * as SqlClients from "../infrastructure/sql-clients.ts"
+import * as SqlDevices from "../infrastructure/sql-devices.ts"
 import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
+import * as SqlStanding from "../infrastructure/sql-standing.ts"
+import * as SqlStreams from "../infrastructure/sql-streams.ts"
 import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
@@ -45,8 +55,8 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
       const token = yield* keys.ed25519("token")
       const JoseTokens = yield* Effect.promise(() => import("../infrastructure/jose-tokens.ts"))
       const privateKeyPem = token.key.export({ type: "pkcs8", format: "pem" }).toString()
-      return layerCentralWith(keys, settings.passwordCost).pipe(
-        Layer.provideMerge(FileBlobs.layer(path.join(directory, "blobs"))),
+      return layerCentralWith(keys, settings.passwordCost, settings.rootHolders).pipe(
+        Layer.provideMerge(layerStores(directory)),
         Layer.provideMerge(JoseTokens.layer({ issuer: settings.url, privateKeyPem })),
         Layer.provideMerge(layerCentralDatabase(directory, settings))
       )
@@ -57,7 +67,11 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
 export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
 
 /** Central's ports over a database, blobs and tokens that are given. */
-export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["passwordCost"]) =>
+export const layerCentralWith = (
+  keys: FileKeys,
+  cost: CentralSettings["passwordCost"],
+  holders?: RootHolders
+) =>
   Layer.mergeAll(
     SqlCatalogue.layer,
     SqlFeeds.layer,
@@ -73,8 +87,11 @@ export const layerCentralWith = (keys: FileKeys, cost: CentralSettings["password
     CryptoPorts.layerOpener,
     CryptoPorts.layerPasswords(cost),
     CryptoPorts.layerSecrets(keys, cost),
-    Authority.layer(keys)
-  )
+    Authority.layer(keys, holders),
+    BundleKeys.layerCentral(keys),
+    SqlStreams.layer,
+    SqlDevices.layer
+  ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
   settings.database === "embedded"
@@ -87,7 +104,8 @@ export const layerDevice = (directory: string, settings: DeviceSettings) =>
     Effect.gen(function* () {
       const keys = yield* openKeys(path.join(directory, "keys"))
       return layerDeviceWith(keys).pipe(
-        Layer.provideMerge(FileBlobs.layer(path.join(directory, "blobs"))),
+        Layer.provideMerge(DeviceFacts.layer(directory)),
+        Layer.provideMerge(layerStores(directory)),
         Layer.provideMerge(
           migrated(embedded(path.join(directory, "device.db"), settings.engine), deviceMigrations)
         )
@@ -106,13 +124,29 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlLedgers.layerHistory,
     SqlLedgers.layerLoginTries,
     SqlLedgers.layerLease,
+    Layer.provide(SqlOutbox.layer, CryptoPorts.layerHashing),
     layerAtomic,
     PackageFiles.layerContents,
     CryptoPorts.layerHashing,
     CryptoPorts.layerOpener,
     CryptoPorts.layerPasswords(),
-    DeviceIdentity.layer(keys)
+    DeviceIdentity.layer(keys).pipe(Layer.provide(layerAtomic)),
+    BundleCentral.layer.pipe(Layer.provideMerge(BundleKeys.layerDevice(keys))),
+    SqlStreams.layer
+  ).pipe(Layer.provideMerge(layerTrust))
+
+/** Contents, and beside them the files of bundles that come and go. */
+const layerStores = (directory: string) => {
+  const blobs = path.join(directory, "blobs")
+  return Layer.mergeAll(
+    FileBlobs.layer(blobs),
+    IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
+    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs })
   )
+}
+
+/** Whom this side trusts, and whose signatures hold. */
+const layerTrust = Layer.mergeAll(SqlStanding.layer, BundleKeys.layerSignatures)
 
 const layerAtomic = Layer.effect(
   Atomic,
@@ -144,7 +178,7 @@ const migrated = <E>(database: Layer.Layer<SqlClient.SqlClient, E>, migrations: 
     Effect.gen(function* () {
       yield* migrate("migrations", migrations)
       const sql = yield* SqlClient.SqlClient
-      yield* settleSetting(sql, "epoch", crypto.randomUUID())
+      yield* settleSetting(sql, "epoch", SqlFeeds.newLife(yield* Clock.currentTimeMillis))
     })
   ).pipe(Layer.provideMerge(database))
 

@@ -1,23 +1,21 @@
 /**
- * Keeps the keys by which central certifies devices, and the root document that names them
- * (format §3.2, §3.3). The document is made once, by whichever process comes first, and stored with
- * its signatures; every process of this central then hands out the same bytes.
+ * Keeps the keys by which central certifies devices, and makes those that a root document names
+ * (format §3.2, §3.3). Root 1 is made once, by whichever process comes first; every process of this
+ * central then hands out the same bytes. Where the root keys are kept elsewhere, only a draft of it
+ * is made, which their holders must sign.
  */
 import { Clock, Effect, Layer, Option, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { Standing } from "../application/bundle-ports.ts"
 import { Authority } from "../application/ports.ts"
 import { canonical, parseCanonical } from "../domain/canonical.ts"
-import {
-  EnrolmentRequest,
-  NAMESPACE,
-  ROOT_MILLIS,
-  RootDocument,
-  Signed
-} from "../domain/enrolment.ts"
+import { EnrolmentRequest, NAMESPACE, type Signed } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
-import type { FileKeys } from "./file-keys.ts"
+import { ROOT_MILLIS, type RootDocument, type RootHolders, rootText } from "../domain/root.ts"
+import { KEY_NAME, roleKey, signed } from "./bundle-keys.ts"
+import type { FileKeys, SigningKey } from "./file-keys.ts"
 import { settleSetting } from "./sql-settings.ts"
-import { keyId, sign, verify } from "./sshsig.ts"
+import { keyId, verify } from "./sshsig.ts"
 
 /**
  * The database belongs to a central with other keys: what this one certified, no device would
@@ -25,53 +23,99 @@ import { keyId, sign, verify } from "./sshsig.ts"
  */
 export class KeysOfAnother extends Schema.TaggedError<KeysOfAnother>()("KeysOfAnother", {}) {}
 
-/** Fails with KeysOfAnother, and with KeyFileRefused. */
-export const layer = (keys: FileKeys) =>
+/**
+ * `holders`: whose keys sign the roots, where these keys are not to be on this disk. Fails with
+ * KeysOfAnother, and with KeyFileRefused.
+ */
+export const layer = (keys: FileKeys, holders?: RootHolders) =>
   Layer.effect(
     Authority,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const deviceCa = yield* keys.ed25519("device-ca")
-      const made = yield* firstRoot(keys)
-      const stored = yield* Effect.orDie(settleSetting(sql, "root.1", canonical(made)))
-      const root = yield* Effect.orDie(decodeSigned(stored))
-      if ((yield* keysOf(root)) !== (yield* keysOf(made))) return yield* new KeysOfAnother()
+      const standing = yield* Standing
+      const draft =
+        (yield* standing.versions).root > 0
+          ? undefined
+          : yield* holders === undefined
+              ? Effect.flatMap(selfSigned(keys), (root) => standing.putRoots([root]))
+              : Effect.flatMap(firstRoot(keys, holders), (root) =>
+                  Effect.orDie(settleSetting(sql, "root.draft", rootText(root)))
+                )
+      const { root } = yield* standing.versions
+      if (root > 0 && Option.isSome(yield* lacks(keys, (yield* standing.root).document)))
+        return yield* new KeysOfAnother()
       return Authority.of({
-        roots: Effect.succeed([root]),
-        certify: (certificate) =>
-          Effect.sync(() => signed(NAMESPACE.certificate, canonical(certificate), [deviceCa.key])),
-        checkRequest: (request) => Effect.sync(() => checkRequest(request))
+        draft: Effect.map(standing.versions, ({ root }) =>
+          root === 0 && typeof draft === "string" ? Option.some(draft) : Option.none()
+        ),
+        certify: Effect.fn("Authority.certify")(function* (certificate) {
+          const { document } = yield* standing.root
+          const key = yield* roleKey(keys, document, "deviceCa")
+          return signed("certificate", canonical(certificate), [key])
+        }),
+        checkRequest: (request) => Effect.sync(() => checkRequest(request)),
+        newKey: (role, version) =>
+          Effect.map(Effect.orDie(keys.ed25519(`${KEY_NAME[role]}-${version}`)), named),
+        newIngest: (version) =>
+          Effect.map(
+            Effect.orDie(keys.ageIdentity(`ingest-${version}`, "x25519")),
+            ({ recipient }) => ({ id: `i${version}`, recipient: Recipient.make(recipient) })
+          ),
+        lacks: (document) => Effect.orDie(lacks(keys, document)),
+        signRoot: (text, ids) =>
+          Effect.map(Effect.orDie(keys.signingKeys(KEY_NAME.root)), (here) =>
+            signed(
+              "root",
+              text,
+              here.filter(({ keyId }) => ids.has(keyId))
+            )
+          )
       })
     })
   )
 
-/** The keys that a root document names, as text. */
-const keysOf = ({ text }: Signed) =>
-  Effect.map(Effect.orDie(decodeRoot(text)), ({ ingest, keys }) => canonical({ ingest, keys }))
+/** What a root document names and this disk does not have. */
+const lacks = Effect.fn("Authority.lacks")(function* (
+  keys: FileKeys,
+  { ingest, roles }: RootDocument
+) {
+  for (const role of ["c2d", "deviceCa", "revocation"] as const) {
+    const here = yield* keys.signingKeys(KEY_NAME[role])
+    if (!here.some(({ keyId }) => roles[role].keys.includes(keyId)))
+      return Option.some(`a key of the role ${role}`)
+  }
+  const identities = yield* keys.ageIdentities("ingest", "x25519")
+  return identities.some(({ recipient }) => recipient === ingest.recipient)
+    ? Option.none()
+    : Option.some("the ingest key")
+})
 
-const decodeRoot = Schema.decodeUnknownEffect(Schema.fromJsonString(RootDocument))
-const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
 const decodeRequest = Schema.decodeUnknownOption(EnrolmentRequest)
 
-/** Root document 1 of this central, signed by its one root key. */
-const firstRoot = Effect.fnUntraced(function* (keys: FileKeys) {
-  const root = yield* keys.ed25519("root")
-  const c2d = yield* keys.ed25519("c2d")
-  const deviceCa = yield* keys.ed25519("device-ca")
-  const revocation = yield* keys.ed25519("revocation")
+const named = ({ keyId: id, raw }: SigningKey) => ({ id, raw: Buffer.from(raw).toString("base64") })
+
+const selfSigned = Effect.fnUntraced(function* (keys: FileKeys) {
+  const root = yield* keys.ed25519(KEY_NAME.root)
+  const holders = { keys: [named(root)], threshold: 1 }
+  return signed("root", rootText(yield* firstRoot(keys, holders)), [root])
+})
+
+/** Root document 1 of this central. */
+const firstRoot = Effect.fnUntraced(function* (keys: FileKeys, holders: RootHolders) {
+  const c2d = named(yield* keys.ed25519(KEY_NAME.c2d))
+  const deviceCa = named(yield* keys.ed25519(KEY_NAME.deviceCa))
+  const revocation = named(yield* keys.ed25519(KEY_NAME.revocation))
   const ingest = yield* keys.ageIdentity("ingest", "x25519")
-  const role = (key: { readonly keyId: string }) => ({ threshold: 1, keys: [key.keyId] })
-  const all = [root, c2d, deviceCa, revocation]
+  const role = ({ id }: { readonly id: string }) => ({ threshold: 1, keys: [id] })
+  const all = [...holders.keys, c2d, deviceCa, revocation]
   const document: RootDocument = {
     schema: "testferry/root/1",
     version: 1,
     epoch: 1,
     expires: (yield* Clock.currentTimeMillis) + ROOT_MILLIS,
-    keys: Object.fromEntries(
-      all.map((key) => [key.keyId, Buffer.from(key.raw).toString("base64")])
-    ),
+    keys: Object.fromEntries(all.map(({ id, raw }) => [id, raw])),
     roles: {
-      root: role(root),
+      root: { threshold: holders.threshold, keys: holders.keys.map(({ id }) => id) },
       c2d: role(c2d),
       deviceCa: role(deviceCa),
       revocation: role(revocation)
@@ -79,14 +123,8 @@ const firstRoot = Effect.fnUntraced(function* (keys: FileKeys) {
     results: null,
     ingest: { id: "i1", recipient: Recipient.make(ingest.recipient) }
   }
-  return signed(NAMESPACE.root, canonical(document), [root.key])
+  return document
 })
-
-const signed = (
-  namespace: string,
-  text: string,
-  by: ReadonlyArray<Parameters<typeof sign>[0]>
-): Signed => ({ text, signatures: by.map((key) => sign(key, namespace, Buffer.from(text))) })
 
 /** A request proves that its sender has the key it names: it is signed by that key. */
 const checkRequest = ({ signatures, text }: Signed): Option.Option<EnrolmentRequest> => {

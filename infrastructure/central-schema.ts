@@ -38,6 +38,29 @@ export const commonTables = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** Signed documents of which newer ones replace older: roots (all are kept) and revocation lists. */
+export const documentTable = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE documents (
+      kind TEXT NOT NULL,
+      version ${integer} NOT NULL,
+      signed TEXT NOT NULL,
+      PRIMARY KEY (kind, version)
+    ) ${table}`
+})
+
+/** The first root was a setting before there were others. */
+const standing = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* documentTable
+  yield* sql`
+    INSERT INTO documents (kind, version, signed)
+    SELECT 'root', 1, value FROM settings WHERE name = 'root.1'`
+  yield* sql`DELETE FROM settings WHERE name = 'root.1'`
+})
+
 const catalogue = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const { integer, table } = dialect(sql)
@@ -144,10 +167,53 @@ const forgetting = Effect.gen(function* () {
   yield* sql`ALTER TABLE import_work ADD COLUMN kept_ms ${integer} NOT NULL DEFAULT 0`
 })
 
+/** What a side received and sent, on central and on devices. */
+export const streamTables = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`CREATE TABLE streams_received (stream TEXT PRIMARY KEY, state TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE streams_sent (
+      stream TEXT NOT NULL,
+      epoch ${integer} NOT NULL,
+      seq ${integer} NOT NULL,
+      manifest TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      brings TEXT,
+      PRIMARY KEY (stream, epoch, seq)
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE streams_acknowledged (
+      stream TEXT PRIMARY KEY,
+      epoch ${integer} NOT NULL,
+      seq ${integer} NOT NULL,
+      head TEXT NOT NULL
+    ) ${table}`
+})
+
+/** What central heard of its devices, and what it put aside. */
+const devices = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* streamTables
+  yield* sql`CREATE TABLE device_reports (device TEXT PRIMARY KEY, report TEXT NOT NULL) ${table}`
+  yield* sql`
+    CREATE TABLE quarantine (
+      manifest TEXT PRIMARY KEY,
+      device TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      code TEXT NOT NULL,
+      detail TEXT NOT NULL,
+      files TEXT NOT NULL
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
   "0003_feeds": feeds,
   "0004_doors": doors,
-  "0005_forgetting": forgetting
+  "0005_forgetting": forgetting,
+  "0006_standing": standing,
+  "0007_bundles": devices
 }

@@ -1,75 +1,95 @@
 /**
- * Keeps who a device is: its keys in files, its certificate and root document in the database.
+ * Keeps who a device is: its keys in files, its certificate and the root documents in the database.
  *
- * What central answers at enrolment is accepted only if every signature holds: the root document by
- * its own root keys (that is whom the device trusts from now on), the certificate by the device
- * authority that the root names, for exactly this device's keys.
+ * What central answers at enrolment is accepted only if every signature holds: the root documents by
+ * their own root keys (that is whom the device trusts from now on), the certificate by the device
+ * authority that the newest root names, for exactly this device's keys.
  */
 import { randomBytes, randomUUID } from "node:crypto"
-import { Effect, Layer, Option, Result, Schema } from "effect"
+import { Clock, Effect, Layer, Option, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { CentralInconsistent, DeviceIdentity, type Membership } from "../application/ports.ts"
-import { canonical, parseCanonical } from "../domain/canonical.ts"
+import { firstRoots, followRoots } from "../application/accept-roots.ts"
+import { Signatures, Standing } from "../application/bundle-ports.ts"
 import {
-  Certificate,
-  Enrolment,
-  EnrolmentRequest,
-  NAMESPACE,
-  RootDocument,
-  type Signed
-} from "../domain/enrolment.ts"
+  Atomic,
+  CentralInconsistent,
+  DeviceIdentity,
+  type Membership
+} from "../application/ports.ts"
+import { canonical, parseCanonical } from "../domain/canonical.ts"
+import { Certificate, EnrolmentRequest, NAMESPACE, Signed } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { type RootDocument, trustOf } from "../domain/root.ts"
 import type { FileKeys } from "./file-keys.ts"
 import type { AssertionClaims } from "./http-token.ts"
 import { changeSetting, setting } from "./sql-settings.ts"
-import { sign, verify } from "./sshsig.ts"
+import { sign } from "./sshsig.ts"
 
-const SETTING = "enrolment"
+const SETTING = "certificate"
 
 export const layer = (keys: FileKeys) =>
   Layer.effect(
     DeviceIdentity,
     Effect.gen(function* () {
+      const atomic = yield* Atomic
       const sql = yield* SqlClient.SqlClient
+      const standing = yield* Standing
+      const context = yield* Effect.context<Signatures | Standing>()
       const own = yield* Effect.orDie(ownKeys(keys))
-      const stored = Effect.orDie(setting(sql, SETTING))
+
+      const take = Effect.fnUntraced(function* (certificate: Signed, root: RootDocument) {
+        const read = yield* Effect.provideContext(readCertificate(certificate, root, own), context)
+        yield* Effect.orDie(changeSetting(sql, SETTING, JSON.stringify(certificate)))
+        return membershipOf(read, root)
+      })
+
       return DeviceIdentity.of({
         membership: Effect.gen(function* () {
-          const text = yield* stored
+          const text = yield* Effect.orDie(setting(sql, SETTING))
           if (text === undefined) return Option.none()
-          const enrolment = yield* Effect.orDie(decodeEnrolment(text))
-          return Option.some(yield* Effect.orDie(membershipOf(enrolment, own)))
+          // Its signature was checked when it was taken; its authority may have retired since.
+          const { text: certificate } = yield* Effect.orDie(decodeSigned(text))
+          const { document } = yield* standing.root
+          return Option.some(membershipOf(yield* Effect.orDie(decodeText(certificate)), document))
         }),
-        request: (name, now) =>
-          Effect.sync(() => {
-            const request = EnrolmentRequest.make({
-              schema: "testferry/enrol/1",
-              requestId: randomUUID(),
-              name,
-              ...own.public,
-              program: PROGRAM_VERSION,
-              createdAt: now,
-              nonce: randomBytes(16).toString("base64")
-            })
-            const text = canonical(request)
-            return {
-              text,
-              signatures: [sign(own.sig.key, NAMESPACE.enrolment, Buffer.from(text))]
-            }
-          }),
-        accept: Effect.fn("DeviceIdentity.accept")(function* (enrolment) {
-          const before = yield* stored
-          const membership = yield* membershipOf(enrolment, own)
-          if (before !== undefined) {
-            yield* sameRoot(yield* Effect.orDie(decodeEnrolment(before)), enrolment)
-          }
-          yield* Effect.orDie(changeSetting(sql, SETTING, JSON.stringify(enrolment)))
-          return membership
+        request: (name, now) => Effect.sync(() => request(own, name, now)),
+        accept: Effect.fn("DeviceIdentity.accept")(function* ({ certificate, roots }) {
+          const now = yield* Clock.currentTimeMillis
+          const before = yield* standing.chain
+          yield* sameRoot(before, roots)
+          const { document, fresh } = yield* (before.length === 0 ? firstRoots : followRoots)(
+            roots,
+            now
+          ).pipe(
+            Effect.provideContext(context),
+            Effect.catch(({ code, detail }) => refuse(`the root document (${code}: ${detail})`))
+          )
+          return yield* atomic.run(
+            Effect.andThen(standing.putRoots(fresh), take(certificate, document))
+          )
+        }),
+        renew: Effect.fn("DeviceIdentity.renew")(function* (certificate) {
+          const { document } = yield* standing.root
+          return yield* take(certificate, document)
         })
       })
     })
   )
+
+const request = (own: Own, name: string, now: number): Signed => {
+  const request = EnrolmentRequest.make({
+    schema: "testferry/enrol/1",
+    requestId: randomUUID(),
+    name,
+    ...own.public,
+    program: PROGRAM_VERSION,
+    createdAt: now,
+    nonce: randomBytes(16).toString("base64")
+  })
+  const text = canonical(request)
+  return { text, signatures: [sign(own.sig.key, NAMESPACE.enrolment, Buffer.from(text))] }
+}
 
 /** Signs the assertions by which a device asks for tokens, with its `auth` key (RFC 7523). */
 export const signAssertion = Effect.fnUntraced(function* (keys: FileKeys, claims: AssertionClaims) {
@@ -97,72 +117,42 @@ const ownKeys = Effect.fnUntraced(function* (keys: FileKeys) {
   }
 })
 
-const decodeEnrolment = Schema.decodeUnknownEffect(Schema.fromJsonString(Enrolment))
-const decodeRoot = Schema.decodeUnknownOption(RootDocument)
+const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
+const decodeText = Schema.decodeUnknownEffect(Schema.fromJsonString(Certificate))
 const decodeCertificate = Schema.decodeUnknownOption(Certificate)
 
-const membershipOf = Effect.fnUntraced(function* (enrolment: Enrolment, own: Own) {
-  const root = enrolment.roots.map(readRoot).at(-1)
-  if (root === undefined || Option.isNone(root)) return yield* refuse("the root document")
-  const certificate = readSigned(
-    enrolment.certificate,
-    NAMESPACE.certificate,
-    root.value,
-    "deviceCa"
-  )
-  const said = Option.flatMap(certificate, decodeCertificate)
+/** The certificate, when the device authority of this root signed exactly these bytes for us. */
+const readCertificate = Effect.fnUntraced(function* (
+  certificate: Signed,
+  root: RootDocument,
+  own: Own
+) {
+  const signatures = yield* Signatures
+  const trust = trustOf(root, "deviceCa")
+  const parsed = parseCanonical(certificate.text)
+  const isSigned = Result.isSuccess(signatures.check("certificate", certificate, trust))
+  const said =
+    isSigned && Result.isSuccess(parsed) ? decodeCertificate(parsed.success) : Option.none()
   if (Option.isNone(said)) return yield* refuse("the certificate")
-  const { auth, device, enc, organisations, sig } = said.value
+  const { auth, enc, sig } = said.value
   if (sig !== own.public.sig || auth !== own.public.auth || enc !== own.public.enc) {
     return yield* refuse("the certificate, which is for other keys")
   }
-  const membership: Membership = {
-    device,
-    organisations,
-    certificate: enrolment.certificate,
-    root: root.value
-  }
-  return membership
+  return said.value
+})
+
+const membershipOf = (certificate: Certificate, root: RootDocument): Membership => ({
+  device: certificate.device,
+  organisations: certificate.organisations,
+  certificate,
+  root
 })
 
 /** A device belongs to one central: another root means another central, or an attacker. */
-const sameRoot = (before: Enrolment, after: Enrolment) =>
-  before.roots[0]?.text === after.roots[0]?.text
+const sameRoot = (before: ReadonlyArray<Signed>, after: ReadonlyArray<Signed>) =>
+  before.length === 0 || before[0]?.text === after[0]?.text
     ? Effect.void
     : refuse("the root document, which is another central's than the one this device belongs to")
 
 const refuse = (what: string) =>
   Effect.fail(new CentralInconsistent({ what: `central's answer: ${what} can't be trusted` }))
-
-const readRoot = (signed: Signed): Option.Option<RootDocument> => {
-  const parsed = parseCanonical(signed.text)
-  const root = Result.isSuccess(parsed) ? decodeRoot(parsed.success) : Option.none()
-  return Option.filter(root, (document) =>
-    Option.isSome(readSigned(signed, NAMESPACE.root, document, "root"))
-  )
-}
-
-/** The value of a signed document, if enough keys of the role signed exactly these bytes. */
-const readSigned = (
-  { signatures, text }: Signed,
-  namespace: string,
-  root: RootDocument,
-  role: keyof RootDocument["roles"]
-): Option.Option<unknown> => {
-  const { keys, threshold } = root.roles[role]
-  const trusted = new Map(
-    keys.flatMap((id) => {
-      const key = root.keys[id]
-      return key === undefined ? [] : [[id, new Uint8Array(Buffer.from(key, "base64"))] as const]
-    })
-  )
-  const signers = new Set<string>()
-  for (const armored of signatures) {
-    const verified = verify({ trusted, namespace, bytes: Buffer.from(text), armored })
-    if (Result.isSuccess(verified)) signers.add(verified.success)
-  }
-  const parsed = parseCanonical(text)
-  return threshold >= 1 && signers.size >= threshold && Result.isSuccess(parsed)
-    ? Option.some(parsed.success)
-    : Option.none()
-}

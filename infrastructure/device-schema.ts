@@ -1,7 +1,9 @@
 /** The tables of a device, as numbered migrations: forward only, never edited once shipped. */
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { commonTables, dialect } from "./central-schema.ts"
+import { Signed } from "../domain/enrolment.ts"
+import { commonTables, dialect, documentTable, streamTables } from "./central-schema.ts"
+import { changeSetting, setting } from "./sql-settings.ts"
 
 const holdings = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -57,7 +59,54 @@ const holdings = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** The ledger, and beside each line the record itself until it may be forgotten (format §3.7). */
+const outbox = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE outbox (
+      number ${integer} PRIMARY KEY,
+      prev TEXT,
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      revision ${integer} NOT NULL,
+      sha256 TEXT NOT NULL,
+      stage TEXT NOT NULL,
+      end_stage TEXT NOT NULL,
+      body TEXT,
+      tries ${integer} NOT NULL,
+      reason TEXT,
+      head TEXT NOT NULL
+    ) ${table}`
+  yield* sql`CREATE INDEX outbox_by_stage ON outbox (stage, number)`
+  yield* sql`CREATE INDEX outbox_by_digest ON outbox (sha256)`
+  yield* sql`CREATE INDEX outbox_by_id ON outbox (id)`
+})
+
+/** The first root came with the answer to the enrolment, and lay in the same setting. */
+const standing = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* documentTable
+  const text = yield* setting(sql, "enrolment")
+  if (text === undefined) return
+  const { certificate, roots } = yield* Effect.orDie(decodeAnswer(text))
+  for (const [at, root] of roots.entries()) {
+    yield* sql`
+      INSERT INTO documents (kind, version, signed)
+      VALUES ('root', ${at + 1}, ${JSON.stringify(root)})`
+  }
+  yield* changeSetting(sql, "certificate", JSON.stringify(certificate))
+  yield* sql`DELETE FROM settings WHERE name = 'enrolment'`
+})
+
+const decodeAnswer = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ certificate: Signed, roots: Schema.Array(Signed) }))
+)
+
 export const deviceMigrations = {
   "0001_common": commonTables,
-  "0002_holdings": holdings
+  "0002_holdings": holdings,
+  "0003_standing": standing,
+  "0004_bundles": streamTables,
+  "0005_outbox": outbox
 }

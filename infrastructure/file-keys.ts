@@ -8,7 +8,7 @@
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
 import { constants } from "node:fs"
-import { link, mkdir, open, stat, unlink } from "node:fs/promises"
+import { link, mkdir, open, readdir, stat, unlink } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { newIdentity, recipientOf } from "./age-file.ts"
@@ -35,14 +35,26 @@ export interface SigningKey {
   readonly keyId: string
 }
 
+export interface AgeIdentity {
+  readonly identity: string
+  readonly recipient: string
+}
+
 export interface FileKeys {
   /** `NAME.pem`: an ed25519 key, PKCS#8. */
   readonly ed25519: (name: string) => Effect.Effect<SigningKey, KeyFileRefused>
+  /** The keys `NAME.pem`, `NAME-2.pem`, … that are here, the newest first; none is made. */
+  readonly signingKeys: (name: string) => Effect.Effect<ReadonlyArray<SigningKey>, KeyFileRefused>
   /** `NAME.age`: an age identity, as age-keygen writes it. */
   readonly ageIdentity: (
     name: string,
     kind: "x25519" | "hybrid"
-  ) => Effect.Effect<{ readonly identity: string; readonly recipient: string }, KeyFileRefused>
+  ) => Effect.Effect<AgeIdentity, KeyFileRefused>
+  /** The identities `NAME.age`, `NAME-2.age`, … that are here, the newest first; none is made. */
+  readonly ageIdentities: (
+    name: string,
+    kind: "x25519" | "hybrid"
+  ) => Effect.Effect<ReadonlyArray<AgeIdentity>, KeyFileRefused>
   /** `NAME.secret`: SECRET_BYTES random bytes, in hex. */
   readonly secret: (name: string) => Effect.Effect<Uint8Array, KeyFileRefused>
 }
@@ -57,6 +69,14 @@ export const openKeys = Effect.fnUntraced(function* (directory: string) {
   if (isOpenToOthers(folder.mode)) return yield* refuse(directory, "open-to-others")
 
   const keys: FileKeys = {
+    signingKeys: Effect.fnUntraced(function* (name) {
+      const names = yield* generations(directory, name, "pem")
+      return yield* Effect.forEach(names, (each) => keys.ed25519(each))
+    }),
+    ageIdentities: Effect.fnUntraced(function* (name, kind) {
+      const names = yield* generations(directory, name, "age")
+      return yield* Effect.forEach(names, (each) => keys.ageIdentity(each, kind))
+    }),
     ed25519: Effect.fnUntraced(function* (name) {
       const path = keyPath(directory, name, "pem")
       const pem = yield* readOrCreate(path, Effect.sync(newSigningPem))
@@ -82,6 +102,19 @@ export const openKeys = Effect.fnUntraced(function* (directory: string) {
   }
   return keys
 })
+
+/** Names of the keys that replaced one another under one name: the first bears no number. */
+const generations = (directory: string, name: string, kind: string) =>
+  Effect.promise(async () => {
+    const numbers = (await readdir(directory)).flatMap((file) => {
+      const [whole, number] =
+        new RegExp(`^${name}(?:-([1-9][0-9]{0,5}))?\\.${kind}$`).exec(file) ?? []
+      return whole === undefined ? [] : [Number(number ?? 1)]
+    })
+    return numbers
+      .sort((a, b) => b - a)
+      .map((number) => (number === 1 ? name : `${name}-${number}`))
+  })
 
 const IDENTITY = {
   x25519: /^AGE-SECRET-KEY-1[0-9A-Z]+$/m,

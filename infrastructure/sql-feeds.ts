@@ -5,13 +5,13 @@
  * let a reader miss rows that commit late). Only the latest offer of an entity is kept; a newer one
  * takes the next version. Every answer is one statement, hence one snapshot.
  */
-import { Effect, Layer, Schema } from "effect"
+import { Clock, Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import type { Offer } from "../application/ports.ts"
 import { FeedReset, Feeds } from "../application/ports.ts"
 import { type EntityKey, Kind, keyText } from "../domain/entity.ts"
 import type { Change } from "../domain/feed.ts"
-import { PAGE_CHANGES, PAGE_CHARACTERS } from "../domain/feed.ts"
+import { lifeBegan, lifeName, PAGE_CHANGES, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { Digest, EntityId } from "../domain/id.ts"
 import { BUCKETS, bucketOf, changed, EMPTY, marks } from "../domain/set-digest.ts"
@@ -215,7 +215,9 @@ const make = Effect.gen(function* () {
     }),
 
     newEpoch: Effect.gen(function* () {
-      const epoch = crypto.randomUUID()
+      // Later than the last life, whatever the clock says now.
+      const before = lifeBegan(yield* epochOf) ?? 0
+      const epoch = newLife(Math.max(yield* Clock.currentTimeMillis, before + 1))
       yield* changeSetting(sql, "epoch", epoch)
       return epoch
     }).pipe(Effect.orDie),
@@ -247,9 +249,21 @@ const make = Effect.gen(function* () {
         WHERE blob = ${blob} AND digest IS NOT NULL AND ${sql.in("organisation", organisations)}
         LIMIT 1`
       return rows.length > 0
+    }, Effect.orDie),
+
+    blobs: Effect.fn("Feeds.blobs")(function* (organisations) {
+      if (organisations.length === 0) return []
+      const rows = yield* sql<{ blob: Digest }>`
+        SELECT DISTINCT blob FROM offers
+        WHERE blob IS NOT NULL AND digest IS NOT NULL AND ${sql.in("organisation", organisations)}
+        ORDER BY blob`
+      return rows.map(({ blob }) => blob)
     }, Effect.orDie)
   })
 })
+
+/** The name of a life of central that begins now. */
+export const newLife = (now: number): string => lifeName(now, crypto.randomUUID().slice(0, 8))
 
 const wide = (sql: SqlClient.SqlClient) =>
   sql.literal(sql.onDialectOrElse({ pg: () => "BIGINT", orElse: () => "INTEGER" }))

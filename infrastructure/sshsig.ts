@@ -101,6 +101,15 @@ export const publicKeyLine = (raw: Uint8Array, comment: string): string => {
   return `${KEY_TYPE} ${publicKeyBlob(raw).toString("base64")} ${comment}`.trimEnd()
 }
 
+/** Reads such a line (a `.pub` file): the raw key, or undefined when it is no ed25519 public key. */
+export const readPublicKeyLine = (line: string): Uint8Array | undefined => {
+  const [type, base64 = ""] = line.trim().split(/ +/u)
+  const blob = strictBase64(base64)
+  return type === KEY_TYPE && blob !== undefined && isPublicKeyBlob(blob)
+    ? new Uint8Array(blob.subarray(-KEY_BYTES))
+    : undefined
+}
+
 /** Takes the 32 raw bytes out of an ed25519 key, public or private. Throws for other kinds of key. */
 export const rawPublicKey = (key: KeyObject): Uint8Array => {
   const { crv, x } = (key.type === "private" ? createPublicKey(key) : key).export({ format: "jwk" })

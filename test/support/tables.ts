@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 
 /** What an installation is, as opposed to what it has: never emptied. */
-const KEPT = ["settings", "migrations"]
+const KEPT = ["settings", "migrations", "documents"]
 
 const tables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

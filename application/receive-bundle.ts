@@ -1,0 +1,294 @@
+/**
+ * Takes bundles from devices into central (format §2.6): every new one on a medium, in order.
+ *
+ * Central loses nothing that a device sent. A bundle that cannot be believed (of an unknown or
+ * revoked device, of a stream that forked) is put aside with all its bytes, and the receipt says so;
+ * only one that is damaged or not all there is asked for again.
+ */
+import { Clock, Effect, Option, Result, Stream } from "effect"
+import { type HomewardIndex, readHomewardIndex } from "../domain/bundle-index.ts"
+import { type BundleManifest, filesOf, readManifest } from "../domain/bundle-manifest.ts"
+import type { BundleCode } from "../domain/bundle-refusal.ts"
+import { DeviceId, type Digest } from "../domain/id.ts"
+import type { Receipt } from "../domain/receipt.ts"
+import { revokedFrom } from "../domain/revocations.ts"
+import { applied, judge, type StreamState } from "../domain/stream.ts"
+import {
+  type BundleRefused,
+  Devices,
+  type FoundBundle,
+  Incoming,
+  Medium,
+  type OpenBundle,
+  Standing,
+  Streams
+} from "./bundle-ports.ts"
+import { refuse, settled, trustInDevice } from "./bundle-trust.ts"
+import {
+  type CheckedManifest,
+  checkManifest,
+  giveReceipt,
+  openIndex,
+  receiptOf,
+  stateOf
+} from "./check-bundle.ts"
+import { collectParts, demandWhole } from "./collect-parts.ts"
+import { hearReceipts, hearReport } from "./hear-report.ts"
+import { Atomic, Blobs, Clients, Hashing, History } from "./ports.ts"
+
+export interface ReceivedBundle {
+  readonly device: string
+  readonly seq: number
+  readonly result: Result.Result<
+    | { readonly status: "received" | "already" }
+    | { readonly status: "quarantined"; code: BundleCode },
+    BundleRefused
+  >
+  readonly receiptWritten: boolean
+}
+
+export interface Received {
+  readonly bundles: ReadonlyArray<ReceivedBundle>
+  /** Receipts on the medium that told something new. */
+  readonly receipts: number
+}
+
+/** Fails with BundleRefused only when the medium cannot be read; else each bundle has its result. */
+export const receiveBundles = Effect.fn("receiveBundles")(function* (from: string) {
+  const medium = yield* Medium
+  const homeward = (yield* medium.find(from))
+    .filter(({ stream }) => stream.startsWith("d2c."))
+    .sort((a, b) => (a.stream === b.stream ? a.seq - b.seq : a.stream < b.stream ? -1 : 1))
+  const bundles = yield* Effect.forEach(homeward, (found) => receiveOne(from, found))
+  return { bundles, receipts: yield* hearReceipts(from) } satisfies Received
+})
+
+const receiveOne = Effect.fnUntraced(function* (from: string, found: FoundBundle) {
+  const device = found.stream.slice(4)
+  const now = yield* Clock.currentTimeMillis
+  const attempt = yield* Effect.result(Effect.scoped(receive(found, now)))
+  const told = { device, seq: found.seq }
+  if (Result.isFailure(attempt)) {
+    yield* remember(device, "refused", `${attempt.failure.code}: ${attempt.failure.detail}`)
+    const result: ReceivedBundle["result"] = Result.fail(attempt.failure)
+    return { ...told, result, receiptWritten: false } satisfies ReceivedBundle
+  }
+  const { receipt } = attempt.success
+  const receiptWritten = yield* giveReceipt(from, receipt)
+  return {
+    ...told,
+    result: Result.succeed(statusOf(receipt)),
+    receiptWritten
+  } satisfies ReceivedBundle
+})
+
+const statusOf = ({ error, status }: Receipt) => {
+  if (status === "already") return { status: "already" as const }
+  return error === null
+    ? { status: "received" as const }
+    : { status: "quarantined" as const, code: error }
+}
+
+/** Receives one bundle. Fails with BundleRefused when nothing of it is kept. */
+const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
+  const medium = yield* Medium
+  const hashing = yield* Hashing
+  const devices = yield* Devices
+  const opened = yield* medium.open(found)
+  const known = (yield* devices.quarantined).find(
+    ({ manifest }) => manifest === hashing.sha256(opened.manifest.text)
+  )
+  const checked = yield* Effect.result(check(found, opened, now))
+  if (Result.isSuccess(checked) && checked.success.judgement === "already applied") {
+    return { receipt: receiptOf(checked.success.bundle, "already", null, now) }
+  }
+  // Also for one that is not believed: without its form it is no bundle, and nothing can be kept.
+  const bundle = Result.isSuccess(checked)
+    ? checked.success.bundle
+    : yield* unbelieved(found, opened, checked.failure)
+  if (known !== undefined && Result.isFailure(checked)) {
+    return { receipt: receiptOf(bundle, "quarantined", known.code, now) }
+  }
+  yield* collect(found, opened, bundle)
+  if (Result.isFailure(checked)) return yield* putAside(bundle, opened, checked.failure, now)
+  const index = yield* Effect.result(openIndex(bundle, readHomewardIndex))
+  if (Result.isFailure(index)) return yield* putAside(bundle, opened, index.failure, now)
+  return yield* take(bundle, checked.success.state, index.success, now)
+})
+
+/** Whether central believes the bundle, and whether it is the next one. */
+const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundle, now: number) {
+  const clients = yield* Clients
+  const standing = yield* Standing
+  const device = found.stream.slice(4)
+  const client = Option.getOrUndefined(yield* clients.find(device))
+  if (client?.kind !== "device" || client.keys === null) {
+    return yield* refuse("E_UNKNOWN_DEVICE", `there is no device ${device}`)
+  }
+  const bundle = yield* checkManifest(found, opened, "d2c", yield* trustInDevice(client))
+  const { document } = yield* standing.root
+  const { list } = yield* standing.revocations
+  const state = yield* stateOf(bundle.manifest.stream, document.epoch)
+  const judgement = wasApplied(bundle, state)
+    ? "already applied"
+    : yield* settled(
+        judge(bundle.manifest, bundle.digest, {
+          me: "central",
+          state,
+          rootEpoch: document.epoch,
+          // A device learns of revocations late, and what it sends never grows too old.
+          revocations: 0,
+          now,
+          floor: 0,
+          expiredAllowed: true
+        })
+      )
+  const from = revokedFrom(list, "device", device)
+  if (judgement === "apply" && from !== undefined && bundle.manifest.createdAt >= from) {
+    return yield* refuse("E_REVOKED", `${device} is revoked`)
+  }
+  if (judgement === "apply" && from === undefined && client.state === "revoked") {
+    return yield* refuse("E_REVOKED", `${device} is revoked`)
+  }
+  return { bundle, judgement, state }
+})
+
+/** An old stick that comes back is no fork: its bundle is among those that were applied. */
+const wasApplied = ({ digest, manifest }: CheckedManifest, state: StreamState): boolean =>
+  manifest.epoch === state.epoch &&
+  state.recent.some((one) => one.seq === manifest.seq && one.digest === digest)
+
+/** What kept central from believing a bundle is a reason to keep it; that it is broken is none. */
+const unbelieved = Effect.fnUntraced(function* (
+  { stream }: FoundBundle,
+  { manifest: { text } }: OpenBundle,
+  refused: BundleRefused
+) {
+  const hashing = yield* Hashing
+  const manifest = readManifest(text)
+  if (!DISBELIEF.has(refused.code) || Result.isFailure(manifest)) return yield* refused
+  // A bundle in another device's folder is kept under the name that its folder has.
+  if (manifest.success.stream !== stream) return yield* refused
+  const bundle: CheckedManifest = { manifest: manifest.success, digest: hashing.sha256(text) }
+  return bundle
+})
+
+const DISBELIEF: ReadonlySet<BundleCode> = new Set<BundleCode>([
+  "E_SIG_MISSING",
+  "E_SIG_FORMAT",
+  "E_SIG_NAMESPACE",
+  "E_SIG_HASH",
+  "E_SIG_UNKNOWN_KEY",
+  "E_SIG_BAD",
+  "E_SIG_THRESHOLD",
+  "E_UNKNOWN_DEVICE",
+  "E_REVOKED",
+  "E_EPOCH",
+  "E_ROLLBACK",
+  "E_STREAM_FORK",
+  "E_SEQ_JUMP",
+  "E_GAP"
+])
+
+const collect = Effect.fnUntraced(function* (
+  found: FoundBundle,
+  opened: OpenBundle,
+  { digest, manifest }: CheckedManifest
+) {
+  const volumes = new Set(found.volumes.keys())
+  const collecting = { bundle: digest, manifest, opened, volumes }
+  yield* demandWhole(yield* collectParts(collecting, filesOf(manifest)))
+})
+
+/** From here on the bundle is applied, with all that it says. */
+const take = Effect.fnUntraced(function* (
+  bundle: CheckedManifest,
+  state: StreamState,
+  { report }: HomewardIndex,
+  now: number
+) {
+  const atomic = yield* Atomic
+  const incoming = yield* Incoming
+  const streams = yield* Streams
+  const { digest, manifest } = bundle
+  yield* atomic.run(
+    Effect.gen(function* () {
+      yield* streams.receive(applied(manifest, digest, state))
+      if (manifest.ack !== null) yield* streams.acknowledge(manifest.ack)
+      yield* hearReport(report)
+      yield* remember(report.device, "done", `bundle ${manifest.seq}`)
+    })
+  )
+  yield* incoming.drop(digest)
+  return { receipt: receiptOf(bundle, "applied", null, now) }
+})
+
+/**
+ * Keeps all bytes of a bundle that is not believed. A fork tells that the device was restored from
+ * an older copy: what it was thought to hold it may have lost.
+ */
+const putAside = Effect.fnUntraced(function* (
+  bundle: CheckedManifest,
+  opened: OpenBundle,
+  { code, detail }: BundleRefused,
+  now: number
+) {
+  const atomic = yield* Atomic
+  const devices = yield* Devices
+  const incoming = yield* Incoming
+  const { digest, manifest } = bundle
+  const files = yield* keepBytes(digest, manifest, opened)
+  const device = manifest.stream.slice(4)
+  yield* atomic.run(
+    Effect.gen(function* () {
+      yield* devices.quarantine({ device, manifest: digest, at: now, code, detail, files })
+      if (code === "E_STREAM_FORK") yield* devices.forgetReport(DeviceId.make(device))
+      yield* remember(device, "refused", `put aside, ${code}: ${detail}`)
+    })
+  )
+  yield* incoming.drop(digest)
+  return { receipt: receiptOf(bundle, "quarantined", code, now) }
+})
+
+const keepBytes = Effect.fnUntraced(
+  function* (bundle: Digest, manifest: BundleManifest, opened: OpenBundle) {
+    const blobs = yield* Blobs
+    const incoming = yield* Incoming
+    const { signatures, text } = opened.manifest
+    const texts = [text, ...signatures].map((one, at) => [nameOf(at), one] as const)
+    const files = new Map<string, Digest>()
+    for (const [name, one] of texts) {
+      files.set(name, (yield* blobs.add(Stream.make(new TextEncoder().encode(one)))).blob)
+    }
+    for (const { name } of filesOf(manifest)) {
+      files.set(name, (yield* blobs.add(incoming.read(bundle, name))).blob)
+    }
+    return files
+  },
+  Effect.catchTag("NoSpace", ({ free, needed }) =>
+    refuse("E_NO_SPACE", `it needs ${needed} bytes, and there are ${free}`)
+  )
+)
+
+const nameOf = (at: number): string =>
+  at === 0 ? "manifest.json" : at === 1 ? "manifest.json.sig" : `manifest.json.sig.${at}`
+
+const remember = Effect.fnUntraced(function* (
+  device: string,
+  outcome: "done" | "refused",
+  reason: string
+) {
+  const history = yield* History
+  yield* history.append({
+    at: yield* Clock.currentTimeMillis,
+    verb: "receive",
+    who: "device",
+    device,
+    organisation: null,
+    outcome,
+    counts: {},
+    bytes: 0,
+    millis: 0,
+    reason
+  })
+})

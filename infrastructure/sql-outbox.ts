@@ -1,0 +1,160 @@
+/**
+ * Keeps in SQL what a device owes central: its ledger, and each record until a receipt allows to
+ * forget it (format §3.7). A line of the ledger is never removed.
+ */
+import { Effect, Layer, Option, Schema } from "effect"
+import { SqlClient, SqlSchema } from "effect/sql"
+import { Hashing } from "../application/ports.ts"
+import { Outbox, type OwedRecord } from "../application/record-ports.ts"
+import { Digest } from "../domain/id.ts"
+import { LedgerEntry, ledgerText } from "../domain/ledger.ts"
+import { DEVICE_EVENTS, DeviceStage, EndStage, stepOnDevice } from "../domain/lifecycle.ts"
+
+const Row = Schema.Struct({
+  ...LedgerEntry.fields,
+  stage: DeviceStage,
+  end_stage: EndStage,
+  body: Schema.NullOr(Schema.String),
+  tries: Schema.Int,
+  reason: Schema.NullOr(Schema.String)
+})
+
+export const layer = Layer.effect(
+  Outbox,
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const hashing = yield* Hashing
+    const columns = sql.literal(
+      "number, prev, kind, id, revision, sha256, stage, end_stage, body, tries, reason"
+    )
+    const heads = SqlSchema.findAll({
+      Request: Schema.Void,
+      Result: Schema.Struct({ number: Schema.Int, head: Digest }),
+      execute: () => sql`SELECT number, head FROM outbox ORDER BY number DESC LIMIT 1`
+    })
+    const owedRows = SqlSchema.findAll({
+      Request: Schema.Struct({
+        after: Schema.Int,
+        limit: Schema.Int,
+        kinds: Schema.Array(Schema.String)
+      }),
+      Result: Row,
+      execute: ({ after, kinds, limit }) => sql`
+        SELECT ${columns} FROM outbox
+        WHERE stage IN ('queued', 'sent') AND number > ${after} AND ${sql.in("kind", kinds)}
+        ORDER BY number LIMIT ${limit}`
+    })
+    const waitingRows = SqlSchema.findAll({
+      Request: Schema.Void,
+      Result: Row,
+      execute: () => sql`SELECT ${columns} FROM outbox WHERE stage = 'sealed' ORDER BY number`
+    })
+    const digestRows = SqlSchema.findAll({
+      Request: Digest,
+      Result: Row,
+      execute: (sha256) => sql`
+        SELECT ${columns} FROM outbox WHERE sha256 = ${sha256} ORDER BY number LIMIT 1`
+    })
+    const stages = SqlSchema.findAll({
+      Request: Schema.Int,
+      Result: Schema.Struct({ stage: DeviceStage }),
+      execute: (number) => sql`SELECT stage FROM outbox WHERE number = ${number}`
+    })
+    const owing = SqlSchema.findAll({
+      Request: Schema.String,
+      Result: Schema.Struct({ number: Schema.Int }),
+      execute: (id) => sql`
+        SELECT number FROM outbox
+        WHERE id = ${id} AND stage IN ('sealed', 'queued', 'sent') LIMIT 1`
+    })
+    const countRows = SqlSchema.findAll({
+      Request: Schema.Void,
+      Result: Schema.Struct({ stage: DeviceStage, count: Schema.Int }),
+      execute: () => sql`SELECT stage, COUNT(*) AS count FROM outbox GROUP BY stage`
+    })
+    const head = Effect.map(heads(undefined), ([last]) => ({
+      count: last?.number ?? 0,
+      head: last?.head ?? null
+    }))
+
+    return Outbox.of({
+      append: Effect.fn("Outbox.append")(function* ({ body, end, id, kind, revision, stage }) {
+        const before = yield* head
+        const sha256 = hashing.sha256(body)
+        const number = before.count + 1
+        const entry: LedgerEntry = { number, prev: before.head, kind, id, revision, sha256 }
+        yield* sql`
+          INSERT INTO outbox (${columns}, head)
+          VALUES (${number}, ${before.head}, ${kind}, ${id}, ${revision}, ${sha256}, ${stage},
+            ${end}, ${body}, 0, NULL, ${hashing.sha256(ledgerText(entry))})`
+        return entry
+      }, Effect.orDie),
+
+      head: Effect.orDie(head),
+
+      owed: ({ after, kinds, limit }) =>
+        Effect.orDie(
+          Effect.map(
+            owedRows({ after, limit, kinds: kinds ?? LedgerEntry.fields.kind.literals }),
+            (rows) => rows.map(owed)
+          )
+        ),
+
+      waiting: Effect.orDie(Effect.map(waitingRows(undefined), (rows) => rows.map(owed))),
+
+      move: Effect.fn("Outbox.move")(function* (number, stage, reason) {
+        const [row] = yield* stages(number)
+        if (row === undefined || !leads(row.stage, stage)) return yield* noArrow(number, row, stage)
+        const tried = stage === "sent" ? 1 : 0
+        yield* sql`
+          UPDATE outbox SET stage = ${stage}, reason = ${reason}, tries = tries + ${tried}
+          WHERE number = ${number}`
+      }, Effect.orDie),
+
+      purge: Effect.fn("Outbox.purge")(function* (number) {
+        const [row] = yield* stages(number)
+        if (row?.stage !== "acknowledged") return yield* noArrow(number, row, "purged")
+        yield* sql`UPDATE outbox SET stage = 'purged', body = NULL WHERE number = ${number}`
+      }, Effect.orDie),
+
+      byDigest: (sha256) =>
+        Effect.orDie(
+          Effect.map(digestRows(sha256), ([row]) =>
+            row === undefined ? Option.none() : Option.some(owed(row))
+          )
+        ),
+
+      owes: (id) => Effect.orDie(Effect.map(owing(id), (rows) => rows.length > 0)),
+
+      counts: Effect.orDie(
+        Effect.map(
+          countRows(undefined),
+          (rows) => new Map(rows.map(({ count, stage }) => [stage, count]))
+        )
+      )
+    })
+  })
+)
+
+const owed = ({
+  body,
+  end_stage,
+  reason,
+  stage,
+  tries,
+  ...entry
+}: typeof Row.Type): OwedRecord => ({
+  entry,
+  stage,
+  end: end_stage,
+  body,
+  tries,
+  reason
+})
+
+/** Whether one step of the life of a record goes there. */
+const leads = (from: DeviceStage, to: DeviceStage): boolean =>
+  DEVICE_EVENTS.some((event) => Option.contains(to)(Option.getSuccess(stepOnDevice(from, event))))
+
+const noArrow = (number: number, row: { readonly stage: string } | undefined, to: string) =>
+  Effect.die(new Error(`record ${number} can't go from ${row?.stage ?? "nowhere"} to ${to}`))
