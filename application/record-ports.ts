@@ -9,7 +9,16 @@ import { Context, type Effect, type Option, type Result, type Stream } from "eff
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import type { CentralEvent, CentralStage, DeviceStage, EndStage } from "../domain/lifecycle.ts"
+import type {
+  Opening,
+  OpeningOutcome,
+  OpeningRun,
+  ResultsFilter,
+  SealedResult,
+  Unopened
+} from "../domain/opening.ts"
 import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+import type { Refused } from "./refused.ts"
 
 // ---------------------------------------------------------------- device
 
@@ -103,6 +112,8 @@ export class Records extends Context.Service<
       readonly organisation: OrganisationId | undefined
       readonly device: DeviceId | undefined
     }) => Stream.Stream<KeptRecord>
+    /** One record, inside `Atomic`: nobody else moves it before the transaction ends. */
+    readonly find: (device: DeviceId, sha256: Digest) => Effect.Effect<Option.Option<KeptRecord>>
     /** Follows an arrow of its life at central; dies where there is none. */
     readonly move: (
       device: DeviceId,
@@ -154,24 +165,38 @@ export class OpenedResults extends Context.Service<
   }
 >()("testferry/OpenedResults") {}
 
-/** What may come of a sealed result (format §3.7). None of them stops the rest. */
-export const OUTCOMES = [
-  "decrypted",
-  "duplicate",
-  "wrong-key",
-  "altered",
-  "bad-signature",
-  "unknown-device",
-  "unreadable"
-] as const
-export type OpeningOutcome = (typeof OUTCOMES)[number]
-
 /**
- * Why a sealed result was not opened. "wrong-key": sealed to other recipients. "altered": not the
- * bytes that were sealed. "bad-signature": the device that sent it did not sign it. "unreadable":
- * all of that is right, but this program does not know its form.
+ * Whoever keeps sealed results, as the decrypt command meets them: the database itself, a server
+ * over its socket or HTTPS, or a folder. Each fails with Refused when it can't go on.
  */
-export type Unopened = "wrong-key" | "altered" | "bad-signature" | "unreadable"
+export class SealedResults extends Context.Service<
+  SealedResults,
+  {
+    /** How many are to be opened: those never tried, and those that could not be opened before. */
+    readonly waiting: (filter: ResultsFilter) => Effect.Effect<number, Refused>
+    /** Puts back what could not be opened before: this time the key may be the right one. */
+    readonly retry: (filter: ResultsFilter) => Effect.Effect<void, Refused>
+    /**
+     * Gives the next batch to `open`, and keeps what that answers before it ends: one step, all of it
+     * or nothing. Answers what each counts as, in that order; undefined when none was left.
+     */
+    readonly step: (
+      filter: ResultsFilter,
+      open: (batch: ReadonlyArray<SealedResult>) => Effect.Effect<ReadonlyArray<Opening>>
+    ) => Effect.Effect<ReadonlyArray<OpeningOutcome> | undefined, Refused>
+    /** Writes a line about the run for the auditor. */
+    readonly ended: (run: OpeningRun) => Effect.Effect<void, Refused>
+  }
+>()("testferry/SealedResults") {}
+
+/** Keeps several processes on one database from opening the same results at the same time. */
+export class Claims extends Context.Service<
+  Claims,
+  {
+    /** Inside `Atomic`: which of these are this transaction's alone until it ends. Never waits. */
+    readonly claim: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<boolean>>
+  }
+>()("testferry/Claims") {}
 
 /** Opens results: only where a person has unlocked the results key. */
 export class ResultsOpener extends Context.Service<

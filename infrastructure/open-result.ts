@@ -3,8 +3,8 @@
  * (format §3.7). Runs in a worker; see results-opener.ts.
  */
 import { Effect, Result, Schema } from "effect"
-import type { Unopened } from "../application/record-ports.ts"
 import { canonical, parseCanonical } from "../domain/canonical.ts"
+import type { Unopened } from "../domain/opening.ts"
 import {
   RECORD_BYTES_MAX,
   RESULT_NAMESPACE,
