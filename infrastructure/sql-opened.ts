@@ -66,8 +66,8 @@ export const layerOpened = Layer.effect(
         ORDER BY o.opened_ms, o.sha256, o.device
         LIMIT ${PAGE_ROWS}`
       const found = (yield* decodeRows(rows)).map(opened)
-      const last = found.length < PAGE_ROWS ? undefined : found.at(-1)
-      return [found, Option.fromUndefinedOr<Key>(last)] as const
+      const last: Key | undefined = found.length < PAGE_ROWS ? undefined : found.at(-1)
+      return [found, Option.fromUndefinedOr(last)] as const
     }, Effect.orDie)
 
     return OpenedResults.of({
@@ -101,12 +101,12 @@ export const layerClaims = Layer.effect(
         sql.onDialectOrElse({
           pg: () =>
             Effect.orDie(
-              Effect.forEach(names, (name) =>
-                Effect.map(
-                  sql<{ ours: boolean }>`
-                    SELECT pg_try_advisory_xact_lock(hashtextextended(${name}, ${CLAIM_SEED})) AS ours`,
-                  ([row]) => row?.ours === true
-                )
+              Effect.map(
+                sql<{ ours: boolean }>`
+                  SELECT pg_try_advisory_xact_lock(hashtextextended(name, ${CLAIM_SEED})) AS ours
+                  FROM unnest(${names}::text[]) WITH ORDINALITY AS claimed (name, number)
+                  ORDER BY number`,
+                (rows) => rows.map(({ ours }) => ours)
               )
             ),
           orElse: () => Effect.succeed(names.map(() => true))
