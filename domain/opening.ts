@@ -18,6 +18,12 @@ export const ResultsFilter = Schema.Struct({
 export type ResultsFilter = typeof ResultsFilter.Type
 export const ALL_RESULTS: ResultsFilter = { delivery: null, organisation: null }
 
+/** The name of a results key, as root documents, files and reports say it. */
+export const KeyId = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9-]{0,39}$/u)).pipe(
+  Schema.brand("KeyId")
+)
+export type KeyId = typeof KeyId.Type
+
 const Name = { device: DeviceId, sha256: Digest }
 
 /** A sealed result, and by whom it must be signed to count. */

@@ -1,10 +1,10 @@
 /**
  * Seals bytes to recipients and opens them again, as age files (format §2.5, §4.3; C2SP age.md).
  *
- * The one place that imports age-encryption, because it must not be called bare: it encrypts a Node
- * Readable as an empty file, writes files that nobody can open when no recipient was named, mixes
- * post-quantum recipients with others, and reads a header of every length. Here the input is
- * bytes or it is refused; streams and random access are in age-stream.ts.
+ * With age-passphrase.ts the one place that imports age-encryption, because it must not be called
+ * bare: it encrypts a Node Readable as an empty file, writes files that nobody can open when no
+ * recipient was named, mixes post-quantum recipients with others, and reads a header of every
+ * length. Here the input is bytes or it is refused; streams and random access are in age-stream.ts.
  */
 
 import { randomBytes } from "node:crypto"

@@ -33,8 +33,10 @@ export interface ResultsIdentity {
 export type OpenBox = (box: SealedBox) => Promise<Result.Result<ResultDocument, Unopened>>
 
 /** Takes the identities apart once; natively where this Node can. */
-export const boxOpener = (identities: ReadonlyArray<ResultsIdentity>): OpenBox => {
-  const unseal = hasNativeHybrid ? nativeUnsealer(identities) : libraryUnsealer(identities)
+export const boxOpener = (
+  identities: ReadonlyArray<ResultsIdentity>,
+  unseal = hasNativeHybrid ? nativeUnsealer(identities) : libraryUnsealer(identities)
+): OpenBox => {
   return async ({ box, signers }) => {
     if (box.length > 2 * RECORD_BYTES_MAX) return Result.fail("altered")
     const plain = await unseal(Buffer.from(box, "base64"))
