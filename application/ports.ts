@@ -22,6 +22,7 @@ import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../d
 import type { Manifest, Plan } from "../domain/plan.ts"
 import type { CatalogueRecord } from "../domain/record.ts"
 import type { Capabilities } from "../domain/release.ts"
+import type { Submission } from "../domain/result.ts"
 import type { RootDocument, RootRole } from "../domain/root.ts"
 import type { Link } from "../domain/scope.ts"
 import type { SetDigest } from "../domain/set-digest.ts"
@@ -494,6 +495,8 @@ export class Central extends Context.Service<
       keys: ReadonlyArray<EntityKey>
     ) => Effect.Effect<ReadonlyArray<Change>, CentralFailure>
     readonly blob: (blob: Digest, offset: number) => Stream.Stream<Uint8Array, CentralFailure>
+    /** Hands records over and answers central's signed receipt, which is for the caller to verify. */
+    readonly submit: (submission: Submission) => Effect.Effect<Signed, CentralFailure>
   }
 >()("testferry/Central") {}
 

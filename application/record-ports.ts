@@ -8,7 +8,13 @@
 import { Context, type Effect, type Option, type Result, type Stream } from "effect"
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
-import type { CentralEvent, CentralStage, DeviceStage, EndStage } from "../domain/lifecycle.ts"
+import {
+  type CentralEvent,
+  type CentralStage,
+  type DeviceStage,
+  type EndStage,
+  SENT_BY_DEFAULT
+} from "../domain/lifecycle.ts"
 import type {
   Opening,
   OpeningOutcome,
@@ -34,6 +40,30 @@ export interface OwedRecord {
   readonly reason: string | null
 }
 
+/** The rules by which a device sends; TAO's names. */
+export interface SendingRules {
+  /** Records per batch. */
+  readonly chunkSize: number
+  /** How an execution must have ended for its records to be sent. */
+  readonly statusExecutionsToSync: ReadonlyArray<EndStage>
+  /** Whether to forget the bytes of what central keeps. */
+  readonly deleteAfterSend: boolean
+}
+
+export const Sending = Context.Reference<SendingRules>("testferry/Sending", {
+  defaultValue: () => ({
+    chunkSize: 10,
+    statusExecutionsToSync: SENT_BY_DEFAULT,
+    deleteAfterSend: false
+  })
+})
+
+/** Which records are meant: of some kinds or of all, that ended in some ways. */
+export interface Owing {
+  readonly kinds: ReadonlyArray<LedgerEntry["kind"]> | undefined
+  readonly ends: ReadonlyArray<EndStage>
+}
+
 /** The ledger of a device, and the records that wait in it for a receipt. */
 export class Outbox extends Context.Service<
   Outbox,
@@ -48,15 +78,20 @@ export class Outbox extends Context.Service<
       readonly stage: "sealed" | "queued"
     }) => Effect.Effect<LedgerEntry>
     readonly head: Effect.Effect<{ readonly count: number; readonly head: Digest | null }>
-    /** What is queued or sent without a receipt, after a number, oldest first. */
-    readonly owed: (options: {
-      readonly after: number
-      readonly limit: number
-      readonly kinds: ReadonlyArray<LedgerEntry["kind"]> | undefined
-    }) => Effect.Effect<ReadonlyArray<OwedRecord>>
+    /**
+     * What is to be sent, after a number, oldest first: what is queued and ended in one of these
+     * ways (LTI users go whatever their end), and what was sent without a receipt.
+     */
+    readonly owed: (
+      options: Owing & { readonly after: number; readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<OwedRecord>>
+    readonly countOwed: (options: Owing) => Effect.Effect<number>
     /** What waits only because its end is not among those that are sent. */
     readonly waiting: Effect.Effect<ReadonlyArray<OwedRecord>>
-    /** Follows an arrow of the life of a record; dies where there is none. */
+    /**
+     * Follows an arrow of the life of a record; dies where there is none. To `sent` without a reason
+     * is one more try; with one, it says why the try did not end in a receipt.
+     */
     readonly move: (
       number: number,
       stage: DeviceStage,
@@ -64,6 +99,7 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<void>
     /** Forgets the bytes of an acknowledged record; its line in the ledger stays. */
     readonly purge: (number: number) => Effect.Effect<void>
+    /** The record with these bytes; of several, one that has no receipt yet. */
     readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
     /** Whether some record of this id is not acknowledged, be it sent or not. */
     readonly owes: (id: string) => Effect.Effect<boolean>
@@ -82,27 +118,38 @@ export interface KeptRecord {
   readonly carrier: "https" | "bundle"
   /** Why it was put aside, or could not be opened. */
   readonly reason: string | null
-  /** The same id and revision came with other bytes too: a person must look. */
+  /** The same id and revision, or number, came with other bytes too: a person must look. */
   readonly conflict: boolean
-  /** What its session says; null until that has come. */
+  /** Not the bytes that the device numbered; counted nowhere. */
+  readonly altered: boolean
+  /** What its session says; null until that has come and was accepted. */
   readonly session: SessionBody | null
+}
+
+/** A record that is about to be kept. `session`: what it says, if it is an acceptable session. */
+export interface NewRecord {
+  readonly record: HomeRecord
+  readonly carrier: KeptRecord["carrier"]
+  readonly at: number
+  readonly stage: "stored" | "quarantined"
+  readonly reason: string | null
+  readonly session: SessionBody | null
+  /** Not the bytes that the device numbered: kept to be looked at, counted nowhere. */
+  readonly altered: boolean
 }
 
 export class Records extends Context.Service<
   Records,
   {
     /**
-     * Keeps a record, inside `Atomic`. The same bytes again change nothing; other bytes under the
-     * same id and revision are kept beside the first, and both are flagged.
+     * Keeps a batch of one device, inside `Atomic`; batches of one device wait for each other. The
+     * same bytes again change nothing; other bytes under the same id and revision, or under the same
+     * number, are kept beside the first, and all of them are flagged. Answers in the same order.
      */
-    readonly add: (options: {
-      readonly device: DeviceId
-      readonly record: HomeRecord
-      readonly carrier: KeptRecord["carrier"]
-      readonly at: number
-      readonly stage: "stored" | "quarantined"
-      readonly reason: string | null
-    }) => Effect.Effect<"new" | "same" | "other bytes">
+    readonly add: (
+      device: DeviceId,
+      records: ReadonlyArray<NewRecord>
+    ) => Effect.Effect<ReadonlyArray<"new" | "same" | "other bytes">>
     readonly body: (device: DeviceId, sha256: Digest) => Effect.Effect<Option.Option<string>>
     /** Oldest first; results know their delivery by their session. */
     readonly list: (filter: {
@@ -125,12 +172,17 @@ export class Records extends Context.Service<
     readonly numbers: (device: DeviceId) => Effect.Effect<{
       readonly received: ReadonlyArray<number>
       readonly count: number
+      /** What it said contradicts what it had said or sent: it was restored from a copy. */
+      readonly forked: boolean
     }>
-    /** Remembers how long a device's ledger is, by its own signed word. Only ever grows. */
+    /**
+     * Remembers how long a device's ledger is, by its own signed word. Only ever grows: an older word
+     * may arrive late, and changes nothing as long as it is one of the same chain.
+     */
     readonly noteLedger: (
       device: DeviceId,
       ledger: { readonly count: number; readonly head: Digest | null }
-    ) => Effect.Effect<"grew" | "same" | "shrank">
+    ) => Effect.Effect<"grew" | "same" | "forked">
   }
 >()("testferry/Records") {}
 

@@ -76,6 +76,19 @@ export const HomeRecord = Schema.Struct({
 })
 export type HomeRecord = typeof HomeRecord.Type
 
+/** Records in one batch: so many receipts still fit a signed document. */
+export const BATCH_RECORDS_MAX = 200
+
+/** What a device hands over at once, with how long its whole ledger is and the head of that. */
+export const Submission = Schema.Struct({
+  ledger: Schema.Struct({
+    count: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+    head: Schema.NullOr(Digest)
+  }),
+  records: Schema.Array(HomeRecord).check(Schema.isMaxLength(BATCH_RECORDS_MAX))
+})
+export type Submission = typeof Submission.Type
+
 /** The body of a `test-session`. */
 export const SessionBody = Schema.Struct({
   schema: Schema.Literal("testferry/session/1"),

@@ -15,6 +15,7 @@ import { Api } from "../infrastructure/http-api.ts"
 import { PROBLEMS, problemText, trouble } from "../infrastructure/http-problem.ts"
 import * as Access from "./central-access.ts"
 import * as Gate from "./central-gate.ts"
+import * as Records from "./central-records.ts"
 import * as Routes from "./central-routes.ts"
 
 export interface CentralServerOptions {
@@ -30,7 +31,7 @@ export interface CentralServerOptions {
   readonly grace?: Duration.Input
 }
 
-/** The largest request: a thousand entity keys of the longest kind, or an enrolment. */
+/** The largest request but for records: a thousand entity keys of the longest kind, or an enrolment. */
 const REQUEST_BYTES_MAX = ByteSize.mebibytes(2)
 /** A request must have arrived whole in this time, its headers in less. */
 const REQUEST_MILLIS = 60_000
@@ -76,6 +77,7 @@ const routes = (options: CentralServerOptions) =>
         Access.layer(options.limits ?? Access.RATE_LIMITS),
         Routes.layerFeeds,
         Routes.layerContents,
+        Records.layerRecords,
         Routes.layerHealth
       ]),
       Layer.provide(Routes.layerAdmitted)

@@ -9,6 +9,7 @@ import path from "node:path"
 import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { Atomic, DeviceIdentity as DeviceIdentityPort } from "../application/ports.ts"
+import { Sending } from "../application/record-ports.ts"
 import { Refused } from "../application/refused.ts"
 import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
@@ -32,13 +33,15 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOpened from "../infrastructure/sql-opened.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
+import * as SqlRecords from "../infrastructure/sql-records.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
 import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
-import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
+import { type CentralSettings, type DeviceSettings, readDevice, sendingRules } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
 export const acquire = (directory: string) =>
@@ -90,7 +93,10 @@ export const layerCentralWith = (
     Authority.layer(keys, holders),
     BundleKeys.layerCentral(keys),
     SqlStreams.layer,
-    SqlDevices.layer
+    SqlDevices.layer,
+    Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
+    SqlOpened.layerOpened,
+    SqlOpened.layerClaims
   ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
@@ -104,6 +110,7 @@ export const layerDevice = (directory: string, settings: DeviceSettings) =>
     Effect.gen(function* () {
       const keys = yield* openKeys(path.join(directory, "keys"))
       return layerDeviceWith(keys).pipe(
+        Layer.provideMerge(Layer.succeed(Sending, sendingRules(settings))),
         Layer.provideMerge(DeviceFacts.layer(directory)),
         Layer.provideMerge(layerStores(directory)),
         Layer.provideMerge(

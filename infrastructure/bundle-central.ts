@@ -113,7 +113,8 @@ const answering = Effect.fnUntraced(function* (index: OutwardIndex, linesOf: Rea
         )
         return [...found.values()].filter(({ digest }) => digest !== null)
       }),
-    blob: (blob) => Stream.fail(inconsistent(`the content ${blob} is not in the bundle`))
+    blob: (blob) => Stream.fail(inconsistent(`the content ${blob} is not in the bundle`)),
+    submit: () => Effect.fail(inconsistent("a bundle takes nothing along"))
   })
 })
 

@@ -19,6 +19,7 @@ import { Kind, LABEL_MAX } from "../domain/entity.ts"
 import { Buckets, FeedPage } from "../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import { Capabilities, PROGRAM_VERSION } from "../domain/release.ts"
+import { Submission } from "../domain/result.ts"
 import { BucketAnswer, EntitiesAnswer, PROBLEM_TYPE, TokenAnswer } from "./http-answers.ts"
 import { PROBLEMS } from "./http-problem.ts"
 
@@ -151,6 +152,17 @@ const Contents = HttpApiGroup.make("contents")
   )
   .middleware(Admitted)
 
+/** Only for devices. Records that can't be read by themselves are answered in the receipt. */
+const Records = HttpApiGroup.make("records")
+  .add(
+    HttpApiEndpoint.post("submit", "/api/v1/records", {
+      payload: Submission.annotate({ identifier: "Submission" }),
+      success: Signed.annotate({ identifier: "SignedRecordsReceipt" }),
+      error: [...ALWAYS, P404, P413, P415]
+    })
+  )
+  .middleware(Admitted)
+
 const Health = HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("health", "/health", {
     success: Schema.Struct({ status: Schema.Literal("ok") })
@@ -165,6 +177,7 @@ export const Api = HttpApi.make("testferry")
   .add(Access)
   .add(Feeds)
   .add(Contents)
+  .add(Records)
   .add(Health)
   .annotateMerge(
     OpenApi.annotations({

@@ -12,7 +12,7 @@ import {
   CentralInconsistent,
   FeedReset
 } from "../application/ports.ts"
-import { Enrolment } from "../domain/enrolment.ts"
+import { Enrolment, Signed } from "../domain/enrolment.ts"
 import { Entity, type EntityKey } from "../domain/entity.ts"
 import { Buckets, type Change, type Cursor, FeedPage } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
@@ -87,7 +87,10 @@ export const layer = (options: HttpCentralOptions) =>
           allEntities(organisation, keys, (request) => ask(EntitiesAnswer, request)).pipe(
             Effect.mapError(settled)
           ),
-        blob: (blob, offset) => download(send, blob, offset, options.retry ?? RETRY)
+        blob: (blob, offset) => download(send, blob, offset, options.retry ?? RETRY),
+        // Safe to ask again: central keeps each record once.
+        submit: (submission) =>
+          ask(Signed, post("/api/v1/records", submission)).pipe(Effect.mapError(settled))
       })
     })
   )
