@@ -34,11 +34,12 @@ export const receiveRecords = Effect.fn("receiveRecords")(function* (
   )
   yield* atomic.run(
     Effect.gen(function* () {
+      // Before the records: what the device said is judged by what was known.
+      const chain = yield* records.noteLedger(device, submission.ledger)
       const answers = yield* records.add(
         device,
         judged.map((one) => toKeep(one, way.carrier, at))
       )
-      const chain = yield* records.noteLedger(device, submission.ledger)
       const fresh = judged.filter((_, index) => answers[index] !== "same")
       const conflicts = answers.filter((answer) => answer === "other bytes").length
       // Only what is new is told: a device that asks again would fill the history.

@@ -177,7 +177,8 @@ export class Records extends Context.Service<
     }>
     /**
      * Remembers how long a device's ledger is, by its own signed word. Only ever grows: an older word
-     * may arrive late, and changes nothing as long as it is one of the same chain.
+     * may arrive late, and changes nothing as long as it is one of the same chain. To be called
+     * before the records that come with it are added.
      */
     readonly noteLedger: (
       device: DeviceId,

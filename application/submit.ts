@@ -4,7 +4,7 @@
  * blocks the others nor counts as sent; its reason is kept with it.
  */
 import { Effect, Result } from "effect"
-import { LedgerEntry } from "../domain/ledger.ts"
+import type { RecordKind } from "../domain/ledger.ts"
 import type { HomeRecord } from "../domain/result.ts"
 import { BATCH_RECORDS_MAX } from "../domain/result.ts"
 import { type Heard, hearReceipt, type ReceiptRefused } from "./hear-receipt.ts"
@@ -14,9 +14,6 @@ import { Outbox, type OwedRecord, Sending } from "./record-ports.ts"
 
 /** A batch ends before it passes this; a larger record travels alone. */
 export const BATCH_CHARACTERS = 4 * 1_048_576
-
-export const RECORD_KINDS = LedgerEntry.fields.kind.literals
-export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** A record that did not simply arrive, and why. */
 export interface Noted {

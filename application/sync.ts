@@ -11,6 +11,7 @@ import { keyFromText } from "../domain/entity.ts"
 import type { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { NO_COUNTS } from "../domain/history.ts"
 import type { OrganisationId } from "../domain/id.ts"
+import { RECORD_KINDS, type RecordKind } from "../domain/ledger.ts"
 import { isIdle } from "../domain/plan.ts"
 import { type Audited, audit } from "./audit.ts"
 import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
@@ -18,15 +19,7 @@ import type { CentralFailure, Membership } from "./ports.ts"
 import { DeviceIdentity, History, Holdings, Lease } from "./ports.ts"
 import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
 import { recheck, recheckingAlways, recheckWhenDue } from "./recheck.ts"
-import {
-  countOwed,
-  NOTHING_SUBMITTED,
-  type Noted,
-  RECORD_KINDS,
-  type RecordKind,
-  type Submitted,
-  submit
-} from "./submit.ts"
+import { countOwed, NOTHING_SUBMITTED, type Noted, type Submitted, submit } from "./submit.ts"
 
 /** The device belongs to no central yet. */
 export class NotEnrolled extends Schema.TaggedError<NotEnrolled>()("NotEnrolled", {}) {}

@@ -21,6 +21,7 @@ import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
 import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
@@ -340,5 +341,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsList,
   credentialsRevoke,
   centralHistory,
-  ...rootCommands
+  ...rootCommands,
+  ...recordCommands
 ]

@@ -9,6 +9,7 @@ import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { KINDS } from "../domain/entity.ts"
 import { Text } from "../domain/id.ts"
+import { RECORD_KINDS } from "../domain/ledger.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralHistory } from "./cli-central.ts"
 import { answer, shared } from "./cli-run.ts"
@@ -233,9 +234,11 @@ export const deviceTree = Command.make("device").pipe(
 export const syncTree = Command.make(
   "sync",
   {
-    kinds: Flag.Literals("type", [...KINDS]).pipe(
+    types: Flag.Literals("type", [...KINDS, ...RECORD_KINDS]).pipe(
       Flag.atLeast(0),
-      Flag.withDescription("Bring only these kinds (and what they refer to); remove nothing")
+      Flag.withDescription(
+        "Bring only these kinds (and what they refer to) and remove nothing; send only these records"
+      )
     ),
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDefault(false),
@@ -246,13 +249,18 @@ export const syncTree = Command.make(
       Flag.withDescription("Allow more than a tenth of what is here to be removed")
     )
   },
-  ({ confirmRemovals, dryRun, kinds }) =>
+  ({ confirmRemovals, dryRun, types }) =>
     answerAtDevice(
       (commands, reach) => commands.syncCommand(reach),
-      { confirmRemovals, dryRun, kinds: kinds.length === 0 ? null : kinds },
+      {
+        confirmRemovals,
+        dryRun,
+        kinds: types.length === 0 ? null : KINDS.filter((kind) => types.includes(kind)),
+        records: types.length === 0 ? null : RECORD_KINDS.filter((kind) => types.includes(kind))
+      },
       showSync
     )
-).pipe(Command.withDescription("Fetch from central what this device's organisations need"))
+).pipe(Command.withDescription("Fetch from central what this device needs, and send what it owes"))
 
 export const statusTree = Command.make("status", {}, () =>
   answerAtDevice((commands) => commands.statusCommand, {}, showStatus)

@@ -4,13 +4,25 @@ import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralTree } from "./cli-central.ts"
 import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
+import { logsTree, ltiUsersTree, resultsTree, sessionsTree } from "./cli-records.ts"
 import { root, runCli } from "./cli-run.ts"
 
 const cli = root.pipe(
   Command.withDescription(
     "Carries tests to schools without a reliable network and brings the results home"
   ),
-  Command.withSubcommands([demoCommand, centralTree, deviceTree, syncTree, statusTree, historyTree])
+  Command.withSubcommands([
+    demoCommand,
+    centralTree,
+    deviceTree,
+    syncTree,
+    statusTree,
+    historyTree,
+    resultsTree,
+    sessionsTree,
+    logsTree,
+    ltiUsersTree
+  ])
 )
 
 runCli(cli, { version: PROGRAM_VERSION })

@@ -7,11 +7,13 @@ import type { Central, CentralDesk } from "../application/ports.ts"
 import { DeviceIdentity, Executions, History, Holdings } from "../application/ports.ts"
 import { recheckingAlways } from "../application/recheck.ts"
 import { Refused } from "../application/refused.ts"
+import type { Submitted } from "../application/submit.ts"
 import { countsOf, type PullFailure, type Synced, sync } from "../application/sync.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { DeviceId, OrganisationId, Text } from "../domain/id.ts"
+import { LedgerEntry } from "../domain/ledger.ts"
 import { defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import {
   fromCentral,
@@ -37,6 +39,22 @@ const OrganisationReport = Schema.Struct({
   mended: Schema.Int
 })
 
+const NotedRecord = Schema.Struct({
+  kind: LedgerEntry.fields.kind,
+  id: Schema.String,
+  reason: Schema.String
+})
+
+/** What went home: `owed` when it began, `kept` with central's receipt. */
+const RecordsReport = Schema.Struct({
+  owed: Schema.Int,
+  kept: Schema.Int,
+  quarantined: Schema.Array(NotedRecord),
+  refused: Schema.Array(NotedRecord),
+  bytes: Schema.Int,
+  refusal: Schema.NullOr(Refused)
+})
+
 export const SyncReport = Schema.Struct({
   outcome: Outcome,
   dryRun: Schema.Boolean,
@@ -48,6 +66,7 @@ export const SyncReport = Schema.Struct({
     bytes: Schema.Int,
     refused: Schema.Array(Refused)
   }),
+  records: RecordsReport,
   millis: Schema.Int,
   exit: ItemsLeft
 })
@@ -59,12 +78,18 @@ export const syncCommand = <R>(reach: Reach<R>) =>
     side: "device",
     args: Schema.Struct({
       kinds: Schema.NullOr(Schema.Array(Kind)),
+      records: Schema.optionalKey(Schema.NullOr(Schema.Array(LedgerEntry.fields.kind))),
       dryRun: Schema.Boolean,
       confirmRemovals: Schema.Boolean
     }),
     report: SyncReport,
-    run: ({ confirmRemovals, dryRun, kinds }) =>
-      sync({ dryRun, confirmRemovals, ...(kinds === null ? {} : { kinds }) }).pipe(
+    run: ({ confirmRemovals, dryRun, kinds, records }) =>
+      sync({
+        dryRun,
+        confirmRemovals,
+        ...(kinds === null ? {} : { kinds }),
+        ...(records === null || records === undefined ? {} : { records })
+      }).pipe(
         Effect.flatMap(syncReport),
         Effect.catchTags({
           NotEnrolled: (error) => Effect.fail(fromNotEnrolled(error)),
@@ -94,10 +119,27 @@ const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
     counts: countsOf(synced),
     organisations,
     contents: { wanted, fetched, bytes, refused: failures.map(({ why }) => refusedContent(why)) },
+    records: recordsReport(synced.submitted),
     millis: synced.millis,
     ...(synced.outcome === "incomplete" ? { exit: 3 as const } : {})
   })
 }
+
+const recordsReport = ({ failure, kept, ...rest }: Submitted): typeof RecordsReport.Type => ({
+  ...rest,
+  kept: Object.values(kept).reduce((sum, one) => sum + one, 0),
+  refusal: failure === null ? null : refusedSending(failure)
+})
+
+const refusedSending = (failure: NonNullable<Submitted["failure"]>): Refused =>
+  failure._tag === "ReceiptRefused"
+    ? new Refused({
+        code: "E_RECEIPT",
+        what: "Not all results were sent.",
+        why: `Central's receipt does not count: ${failure.detail}.`,
+        todo: "Tell the office. Nothing was forgotten; the results are sent again."
+      })
+    : fromCentral("Not all results were sent.", failure)
 
 const refusedPull = (organisation: OrganisationId, failure: PullFailure): Refused =>
   failure._tag === "RemovalNeedsConfirmation"

@@ -39,7 +39,7 @@ const changesOf = (counts: HistoryEntry["counts"]): string => {
 const OUTCOMES: Readonly<Record<SyncReport["outcome"], string>> = {
   done: "Everything is up to date.",
   unchanged: "Nothing new. Everything is up to date.",
-  incomplete: "Not everything could be fetched.",
+  incomplete: "Not everything could be fetched and sent.",
   refused: "Refused.",
   failed: "Failed.",
   cancelled: "Cancelled."
@@ -70,8 +70,23 @@ export const showSync = (report: SyncReport): string => {
     ]),
     ...(fetched === 0 ? [] : [`${count(fetched)} test contents fetched (${byteSize(bytes)})`]),
     ...refused.map((one) => `${one.what} ${one.why} ${one.todo}`),
+    ...recordLines(report),
     report.dryRun ? "Nothing was changed: this was a dry run." : OUTCOMES[report.outcome]
   ].join("\n")
+}
+
+/** "118 of 118 received at the centre", and what was not. */
+const recordLines = ({ dryRun, records }: SyncReport): ReadonlyArray<string> => {
+  if (records.owed === 0) return []
+  const { kept, owed, quarantined, refusal, refused } = records
+  return [
+    dryRun
+      ? `${count(owed)} results, sessions and logs would be sent`
+      : `${count(kept)} of ${count(owed)} results, sessions and logs received at central`,
+    ...quarantined.map(({ id, kind, reason }) => `${kind} ${id}: in quarantine there (${reason})`),
+    ...refused.map(({ id, kind, reason }) => `${kind} ${id}: not sent (${reason})`),
+    ...(refusal === null ? [] : [`${refusal.what} ${refusal.why} ${refusal.todo}`])
+  ]
 }
 
 export const showStatus = (status: typeof DeviceStatus.Type): string =>
