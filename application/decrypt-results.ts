@@ -71,8 +71,8 @@ const openBatch =
         const result = results.get(one)
         if (result === undefined) return { device, sha256, why: "unknown-device" }
         if (Result.isFailure(result)) return { device, sha256, why: result.failure }
-        return agrees(one, result.success)
-          ? { device, sha256, document: result.success }
+        return agrees(one, result.success.document)
+          ? { device, sha256, ...result.success }
           : { device, sha256, why: "bad-signature" }
       })
     })

@@ -5,7 +5,8 @@
  * Keeping is idempotent: a result that somebody else has settled meanwhile is left as it is, so
  * processes may overlap, and a run that was killed is simply begun again.
  */
-import { Clock, Effect, Option, Stream } from "effect"
+import { Clock, Effect, Option, Result, Stream } from "effect"
+import { canonical } from "../domain/canonical.ts"
 import { NO_COUNTS } from "../domain/history.ts"
 import type { CentralStage } from "../domain/lifecycle.ts"
 import {
@@ -14,12 +15,14 @@ import {
   BATCH_RESULTS_MAX,
   countsText,
   leftSealed,
+  type OpenedDocument,
   type Opening,
   type OpeningOutcome,
   type OpeningRun,
   type ResultsFilter,
   type SealedResult
 } from "../domain/opening.ts"
+import { Signatures } from "./bundle-ports.ts"
 import { Atomic, Clients, Hashing, History } from "./ports.ts"
 import { Claims, type KeptRecord, OpenedResults, Records } from "./record-ports.ts"
 
@@ -136,8 +139,8 @@ const keepOne = Effect.fnUntraced(function* (opening: Opening) {
   const { device, sha256 } = opening
   const found = Option.getOrUndefined(yield* records.find(device, sha256))
   if (found?.stage !== "stored" || found.entry.kind !== "result") return "same" as const
-  const fits = "document" in opening && agrees({ device, ...found.entry }, opening.document)
-  if (!fits) {
+  const isRight = "document" in opening && (yield* isOf(found, opening))
+  if (!isRight) {
     const why: OpeningOutcome = "why" in opening ? opening.why : "bad-signature"
     yield* records.move(device, sha256, "give-up", why)
     return why
@@ -146,6 +149,23 @@ const keepOne = Effect.fnUntraced(function* (opening: Opening) {
   const [kept] = yield* opened.put([{ device, sha256, document: opening.document, openedAt }])
   yield* records.move(device, sha256, "decrypt", null)
   return kept === "duplicate" ? "duplicate" : ("decrypted" as const)
+})
+
+/**
+ * Whoever opened it may have been anybody on the way of a folder: only the device's own signature
+ * says that it wrote this for that record.
+ */
+const isOf = Effect.fnUntraced(function* (
+  { device, entry }: KeptRecord,
+  { document, signatures: given }: OpenedDocument
+) {
+  const clients = yield* Clients
+  const signatures = yield* Signatures
+  const keys = Option.getOrUndefined(yield* clients.find(device))?.keys
+  if (keys == null || !agrees({ device, ...entry }, document)) return false
+  const signed = { text: canonical({ ...document }), signatures: given }
+  const trust = { keys: new Map([[signatures.keyId(keys.sig), keys.sig]]), threshold: 1 }
+  return Result.isSuccess(signatures.check("result", signed, trust))
 })
 
 /** Writes a run of the decrypt command into the history. */

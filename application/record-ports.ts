@@ -16,6 +16,7 @@ import {
   SENT_BY_DEFAULT
 } from "../domain/lifecycle.ts"
 import type {
+  OpenedDocument,
   Opening,
   OpeningOutcome,
   OpeningRun,
@@ -264,6 +265,6 @@ export class ResultsOpener extends Context.Service<
         /** Raw public keys of the device that sent it, in base64: any of them may have signed. */
         readonly signers: ReadonlyArray<string>
       }>
-    ) => Effect.Effect<ReadonlyArray<Result.Result<ResultDocument, Unopened>>>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}

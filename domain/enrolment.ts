@@ -14,7 +14,8 @@ export const NAMESPACE = {
   c2d: "testferry-c2d-v1",
   d2c: "testferry-d2c-v1",
   receipt: "testferry-receipt-v1",
-  revocations: "testferry-revocations-v1"
+  revocations: "testferry-revocations-v1",
+  result: "testferry-result-v1"
 } as const
 export type Purpose = keyof typeof NAMESPACE
 

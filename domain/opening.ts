@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { DeviceId, Digest, EntityId, OrganisationId } from "./id.ts"
-import { ExecutionId, RECORD_BYTES_MAX, ResultDocument } from "./result.ts"
+import { ExecutionId, RECORD_BYTES_MAX, ResultDocument, ResultSignatures } from "./result.ts"
 
 /** Results for one batch, and how many characters of them: what two processes hold in memory. */
 export const BATCH_RESULTS_MAX = 256
@@ -48,9 +48,15 @@ export type SealedResult = typeof SealedResult.Type
 export const Unopened = Schema.Literals(["wrong-key", "altered", "bad-signature", "unreadable"])
 export type Unopened = typeof Unopened.Type
 
-/** What came of one try. */
+/** A document, and the signatures over its canonical text that came with it. */
+export interface OpenedDocument {
+  readonly document: ResultDocument
+  readonly signatures: typeof ResultSignatures.Type
+}
+
+/** What came of one try. Whoever keeps it can check that the device said so: it was signed. */
 export const Opening = Schema.Union([
-  Schema.Struct({ ...Name, document: ResultDocument }),
+  Schema.Struct({ ...Name, document: ResultDocument, signatures: ResultSignatures }),
   Schema.Struct({ ...Name, why: Schema.Union([Unopened, Schema.Literal("unknown-device")]) })
 ])
 export type Opening = typeof Opening.Type

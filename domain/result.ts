@@ -54,18 +54,18 @@ export const ResultDocument = Schema.Struct({
 })
 export type ResultDocument = typeof ResultDocument.Type
 
-/** The purpose under which a device signs the text of a result (format §2.4). */
-export const RESULT_NAMESPACE = "testferry-result-v1"
+/** Armored signatures of one document; a device has one key. */
+export const ResultSignatures = Schema.Array(Schema.String.check(Schema.isMaxLength(4_096))).check(
+  Schema.isMaxLength(4)
+)
 
 /**
- * What is sealed: the canonical text of a ResultDocument, and signatures over its UTF-8 bytes. As
- * `Signed` of enrolment.ts, but as long as a record may be.
+ * What is sealed: the canonical text of a ResultDocument, and signatures over its UTF-8 bytes (purpose
+ * "result"). As `Signed` of enrolment.ts, but as long as a record may be.
  */
 export const SignedResult = Schema.Struct({
   text: Schema.String.check(Schema.isMaxLength(RECORD_BYTES_MAX)),
-  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096))).check(
-    Schema.isMaxLength(4)
-  )
+  signatures: ResultSignatures
 })
 export type SignedResult = typeof SignedResult.Type
 

@@ -3,14 +3,10 @@
  * (format §3.7). Runs in a worker; see results-opener.ts.
  */
 import { Effect, Result, Schema } from "effect"
-import { canonical, parseCanonical } from "../domain/canonical.ts"
-import type { Unopened } from "../domain/opening.ts"
-import {
-  RECORD_BYTES_MAX,
-  RESULT_NAMESPACE,
-  ResultDocument,
-  SignedResult
-} from "../domain/result.ts"
+import { parseCanonical } from "../domain/canonical.ts"
+import { NAMESPACE } from "../domain/enrolment.ts"
+import type { OpenedDocument, Unopened } from "../domain/opening.ts"
+import { RECORD_BYTES_MAX, ResultDocument, SignedResult } from "../domain/result.ts"
 import { isForAnother, open } from "./age-file.ts"
 import { hasNativeHybrid, hybridKey } from "./age-hybrid.ts"
 import { openHybrid } from "./age-hybrid-file.ts"
@@ -30,7 +26,7 @@ export interface ResultsIdentity {
 }
 
 /** Opens boxes with these identities, in the order given. */
-export type OpenBox = (box: SealedBox) => Promise<Result.Result<ResultDocument, Unopened>>
+export type OpenBox = (box: SealedBox) => Promise<Result.Result<OpenedDocument, Unopened>>
 
 /** Takes the identities apart once; natively where this Node can. */
 export const boxOpener = (
@@ -69,19 +65,22 @@ export const libraryUnsealer = (identities: ReadonlyArray<ResultsIdentity>): Uns
 const checked = (
   plain: Uint8Array,
   signers: ReadonlyArray<string>
-): Result.Result<ResultDocument, Unopened> => {
+): Result.Result<OpenedDocument, Unopened> => {
   const signed = decodeSigned(Buffer.from(plain).toString("utf8"))
   if (Result.isFailure(signed)) return Result.fail("altered")
   const { signatures, text } = signed.success
   const trusted = trustedKeys(signers)
   const bytes = Buffer.from(text)
   const isSigned = signatures.some((armored) =>
-    Result.isSuccess(verify({ trusted, namespace: RESULT_NAMESPACE, bytes, armored }))
+    Result.isSuccess(verify({ trusted, namespace: NAMESPACE.result, bytes, armored }))
   )
   if (!isSigned) return Result.fail("bad-signature")
   const parsed = parseCanonical(text)
   if (Result.isFailure(parsed)) return Result.fail("unreadable")
-  return Result.mapError(decodeDocument(parsed.success), () => "unreadable" as const)
+  return Result.mapBoth(decodeDocument(parsed.success), {
+    onSuccess: (document) => ({ document, signatures }),
+    onFailure: () => "unreadable" as const
+  })
 }
 
 const decodeSigned = Schema.decodeUnknownResult(Schema.fromJsonString(SignedResult))
@@ -95,6 +94,3 @@ const trustedKeys = (signers: ReadonlyArray<string>): ReadonlyMap<string, Uint8A
       return raw === undefined ? [] : [[keyId(raw), raw] as const]
     })
   )
-
-/** The text that a device signs. */
-export const resultText = (document: ResultDocument): string => canonical({ ...document })

@@ -8,8 +8,7 @@ import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import { Effect, Layer, Result, type Scope } from "effect"
 import { ResultsOpener } from "../application/record-ports.ts"
-import type { Unopened } from "../domain/opening.ts"
-import type { ResultDocument } from "../domain/result.ts"
+import type { OpenedDocument, Unopened } from "../domain/opening.ts"
 import type { ResultsIdentity, SealedBox } from "./open-result.ts"
 import type { OpenRequest } from "./results-worker.ts"
 
@@ -34,7 +33,7 @@ export const layer = (keys: ReadonlyArray<UnlockedKey>, threads = availableParal
     })
   )
 
-type Opened = Result.Result<ResultDocument, Unopened>
+type Opened = Result.Result<OpenedDocument, Unopened>
 type Ask = (boxes: ReadonlyArray<SealedBox>) => Effect.Effect<ReadonlyArray<Opened>>
 
 /** Every worker takes the next slice as soon as it has answered the last. */
@@ -56,7 +55,7 @@ const shareOut = Effect.fn("ResultsOpener.open")(function* (
   return opened.flat()
 })
 
-type Answer = { readonly document: ResultDocument } | { readonly why: Unopened }
+type Answer = OpenedDocument | { readonly why: Unopened }
 
 /** One worker. It fails only by a bug, which is a defect here too. */
 const started = (keys: ReadonlyArray<UnlockedKey>): Effect.Effect<Ask, never, Scope.Scope> =>
@@ -97,4 +96,4 @@ const started = (keys: ReadonlyArray<UnlockedKey>): Effect.Effect<Ask, never, Sc
   )
 
 const asResult = (answer: Answer): Opened =>
-  "why" in answer ? Result.fail(answer.why) : Result.succeed(answer.document)
+  "why" in answer ? Result.fail(answer.why) : Result.succeed(answer)

@@ -16,8 +16,6 @@ port?.on("message", async ({ boxes }: OpenRequest) => {
   for (const box of boxes) answers.push(await open(box))
   // A Result does not keep its prototype on the way: plain fields do.
   port.postMessage(
-    answers.map((answer) =>
-      answer._tag === "Success" ? { document: answer.success } : { why: answer.failure }
-    )
+    answers.map((answer) => (answer._tag === "Success" ? answer.success : { why: answer.failure }))
   )
 })

@@ -2,9 +2,10 @@
 import { generateKeyPairSync, hash, type KeyObject } from "node:crypto"
 import { Effect } from "effect"
 import { canonical } from "../../domain/canonical.ts"
+import { NAMESPACE } from "../../domain/enrolment.ts"
 import { DeviceId, Digest, EntityId, OrganisationId } from "../../domain/id.ts"
 import type { SealedResult } from "../../domain/opening.ts"
-import { ExecutionId, RESULT_NAMESPACE, type ResultDocument } from "../../domain/result.ts"
+import { ExecutionId, type ResultDocument } from "../../domain/result.ts"
 import { seal } from "../../infrastructure/age-file.ts"
 import { encodeRawKey, rawPublicKey, sign } from "../../infrastructure/sshsig.ts"
 
@@ -90,7 +91,7 @@ const outcome = (identifier: string, baseType: "float", values: ReadonlyArray<st
 
 /** The innermost envelope. */
 export const signedText = (text: string, by: KeyObject): string =>
-  canonical({ text, signatures: [sign(by, RESULT_NAMESPACE, Buffer.from(text))] })
+  canonical({ text, signatures: [sign(by, NAMESPACE.result, Buffer.from(text))] })
 
 export const sealedBox = (recipients: ReadonlyArray<string>, text: string) =>
   Effect.map(Effect.orDie(seal(recipients, Buffer.from(text))), (bytes) =>
