@@ -132,3 +132,32 @@ export const agrees = (
   document.device === sealed.device &&
   document.execution === ExecutionId.make(sealed.id, { disableChecks: true }) &&
   document.revision === sealed.revision
+
+/** What whoever opens asks of whoever keeps, and the answers. */
+export const OPENING_ASKS = {
+  waiting: { ask: ResultsFilter, answer: Schema.Struct({ count: Schema.Int }) },
+  retry: { ask: ResultsFilter, answer: Schema.Struct({}) },
+  sealed: {
+    ask: ResultsFilter,
+    answer: Schema.Struct({
+      batch: Schema.Array(SealedResult).check(Schema.isMaxLength(BATCH_RESULTS_MAX))
+    })
+  },
+  opened: {
+    ask: Schema.Struct({
+      openings: Schema.Array(Opening).check(Schema.isMaxLength(BATCH_RESULTS_MAX))
+    }),
+    answer: Schema.Struct({ outcomes: Schema.Array(OpeningOutcome) })
+  },
+  ran: { ask: OpeningRun, answer: Schema.Struct({}) }
+} as const
+
+export type OpeningAsks = {
+  readonly [Name in keyof typeof OPENING_ASKS]: {
+    readonly ask: (typeof OPENING_ASKS)[Name]["ask"]["Type"]
+    readonly answer: (typeof OPENING_ASKS)[Name]["answer"]["Type"]
+  }
+}
+
+/** What two processes send one another at most: a batch of the largest results, as JSON. */
+export const ASK_BYTES_MAX = 4 * RECORD_BYTES_MAX
