@@ -1,5 +1,5 @@
 /**
- * Runs the benchmark: `node bench/run.ts [w1|w2|w3]...` measures Testferry and its peers in one
+ * Runs the benchmark: `node bench/run.ts [w1|w2|w3|w4]...` measures Testferry and its peers in one
  * session and prints each figure with its ratio to every peer. See README.md beside this file.
  */
 import { existsSync } from "node:fs"
@@ -18,6 +18,12 @@ import {
 } from "./harness.ts"
 import { installPeers } from "./peers/install.ts"
 import { line, table } from "./table.ts"
+
+// Results come home by another road and are counted otherwise: a program of its own.
+if (process.argv.includes("w4")) {
+  await import("./results.ts")
+  process.exit()
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -78,11 +78,12 @@ export const layer = Layer.effect(
         const before = yield* head
         const sha256 = hashing.sha256(body)
         const number = before.count + 1
+        // sql.js copies text character by character, bytes all at once.
         const entry: LedgerEntry = { number, prev: before.head, kind, id, revision, sha256 }
         yield* sql`
           INSERT INTO outbox (${columns}, head)
           VALUES (${number}, ${before.head}, ${kind}, ${id}, ${revision}, ${sha256}, ${stage},
-            ${end}, ${body}, 0, NULL, ${hashing.sha256(ledgerText(entry))})`
+            ${end}, CAST(${Buffer.from(body)} AS TEXT), 0, NULL, ${hashing.sha256(ledgerText(entry))})`
         return entry
       }, Effect.orDie),
 

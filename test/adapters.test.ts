@@ -4,6 +4,7 @@ import * as Clients from "./contract/clients.ts"
 import * as Feeds from "./contract/feeds.ts"
 import * as Holdings from "./contract/holdings.ts"
 import * as Ledgers from "./contract/ledgers.ts"
+import * as Records from "./contract/records.ts"
 import { DATABASES, freshCentral, freshDevice, shared } from "./support/wired.ts"
 
 for (const database of DATABASES) {
@@ -12,10 +13,12 @@ for (const database of DATABASES) {
   Feeds.suite(database, central)
   Clients.suite(database, central)
   Ledgers.centralSuite(database, central)
+  Records.centralSuite(database, central)
 }
 
 for (const engine of ["sqljs", "node"] as const) {
   const device = shared(freshDevice(engine))
   Holdings.suite(engine, device)
   Ledgers.deviceSuite(engine, device)
+  Records.deviceSuite(engine, device)
 }

@@ -154,7 +154,7 @@ describe("a device that owes results", () => {
       })
       const report = yield* all.on(submit().pipe(watched, rules({ chunkSize: 100 })))
       assert.strictEqual(report.failure, null)
-      assert.deepStrictEqual(sizes, [2, 1, 6, 3])
+      assert.deepStrictEqual(sizes, [2, 1, 7, 2])
     })
   )
 
