@@ -159,5 +159,5 @@ export type OpeningAsks = {
   }
 }
 
-/** What two processes send one another at most: a batch of the largest results, as JSON. */
+/** What two processes send one another at most: a batch of opened results, as JSON. */
 export const ASK_BYTES_MAX = 4 * RECORD_BYTES_MAX

@@ -21,6 +21,7 @@ import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { servedOpening } from "./opening-commands.ts"
 import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
 import { rootCommands } from "./root-commands.ts"
@@ -327,6 +328,7 @@ const sheetNeeded = (people: number): Refused =>
 
 /** All of them, as the control socket serves them. */
 export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
+  ...servedOpening,
   importUsers,
   importTestCenters,
   importEligibilityRows,

@@ -4,6 +4,7 @@ import { PROGRAM_VERSION } from "../domain/release.ts"
 import { centralTree } from "./cli-central.ts"
 import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
+import { keysTree } from "./cli-keys.ts"
 import { logsTree, ltiUsersTree, resultsTree, sessionsTree } from "./cli-records.ts"
 import { root, runCli } from "./cli-run.ts"
 
@@ -18,6 +19,7 @@ const cli = root.pipe(
     syncTree,
     statusTree,
     historyTree,
+    keysTree,
     resultsTree,
     sessionsTree,
     logsTree,
