@@ -6,6 +6,7 @@
  * device's wiring has no `ResultsOpener`; neither has central's server.
  */
 import { Context, type Effect, type Option, type Result, type Stream } from "effect"
+import type { ExportedResult } from "../domain/export.ts"
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import {
@@ -268,3 +269,21 @@ export class ResultsOpener extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
+
+/** Where results are written out to: a folder that a person chose, in the form they chose. */
+export class ExportFiles extends Context.Service<
+  ExportFiles,
+  {
+    /**
+     * Writes file by file, each whole or not at all. Runs the stream once or twice (a table needs its
+     * columns first). Fails with Refused when the folder can't be written.
+     */
+    readonly write: <R>(
+      results: () => Stream.Stream<ExportedResult, never, R>
+    ) => Effect.Effect<
+      { readonly results: number; readonly files: ReadonlyArray<string> },
+      Refused,
+      R
+    >
+  }
+>()("testferry/ExportFiles") {}
