@@ -1,11 +1,15 @@
 /** The commands that open results and write them out, for the results officer. */
+import { resolve } from "node:path"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
+import { ExportFormat, QtiVersion } from "../domain/export.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
 import { countsText, type ResultsFilter } from "../domain/opening.ts"
+import { atCentral } from "./at-central.ts"
 import { answer, shared } from "./cli-run.ts"
 import type { DecryptReport } from "./decrypt-command.ts"
+import { readCentral } from "./settings.ts"
 
 export const delivery = Flag.String("delivery").pipe(
   Flag.withAlias("d"),
@@ -116,6 +120,49 @@ export const showDecrypt = ({ left, run, waiting }: DecryptReport): string => {
   }
   return lines.join("\n")
 }
+
+export const exportCommand = Command.make(
+  "export",
+  {
+    format: Flag.Literals("format", ExportFormat.literals).pipe(
+      Flag.withDescription(
+        "QTI Results Reporting; a row per variable; a row per execution; JSON lines"
+      )
+    ),
+    to: Flag.Directory("to").pipe(
+      Flag.withDescription("The folder to write to: what is in it can be read by whoever has it")
+    ),
+    qtiVersion: Flag.Literals("qti-version", QtiVersion.literals).pipe(Flag.withDefault("2.2")),
+    delivery,
+    organisation
+  },
+  Effect.fnUntraced(function* ({ format, qtiVersion, to, ...flags }) {
+    const { data: directory } = yield* shared
+    const { resultsExport } = yield* Effect.promise(() => import("./opening-commands.ts"))
+    const args = { filter: filterOf(flags), format, qtiVersion, to: resolve(to) }
+    yield* answer({
+      run: Effect.gen(function* () {
+        const settings = yield* readCentral(directory)
+        if (settings.database === "embedded") return yield* atCentral(resultsExport, args)
+        // The server's role need not be allowed to read opened results: this process's must.
+        const { layerCentral } = yield* Effect.promise(() => import("./wiring.ts"))
+        return yield* Effect.provide(resultsExport.run(args), layerCentral(directory, settings))
+      }),
+      encode: resultsExport.encodeReport,
+      show: showExport
+    })
+  })
+).pipe(Command.withDescription("Write opened results out for other programs"))
+
+export const showExport = (report: {
+  readonly results: number
+  readonly files: ReadonlyArray<string>
+}): string =>
+  report.results === 0
+    ? "There are no opened results of that kind."
+    : [`${report.results} results are written:`, ...report.files.map((file) => `  ${file}`)].join(
+        "\n"
+      )
 
 const say = (why: string) =>
   Effect.fail(

@@ -2,10 +2,13 @@
  * What a server that owns the database does for the decrypt command, which has the key and runs
  * elsewhere: it gives out sealed bytes and keeps what comes back opened.
  */
-import type { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { exportFromCentral } from "../application/export-results.ts"
 import type { Refused } from "../application/refused.ts"
 import { answerOpening } from "../application/sealed-results.ts"
-import { OPENING_ASKS, type OpeningAsks } from "../domain/opening.ts"
+import { ExportFormat, QtiVersion } from "../domain/export.ts"
+import { OPENING_ASKS, type OpeningAsks, ResultsFilter } from "../domain/opening.ts"
+import * as ExportToFiles from "../infrastructure/export-files.ts"
 import { type Command, defineCommand, type ServedCommand } from "./command.ts"
 import type { CentralPorts } from "./wiring.ts"
 
@@ -53,9 +56,29 @@ export const openingCommands: OpeningCommands = {
   })
 }
 
+/** Writes files where the server runs; `to` is absolute. */
+export const resultsExport = defineCommand({
+  name: "results export",
+  side: "central",
+  args: Schema.Struct({
+    filter: ResultsFilter,
+    format: ExportFormat,
+    qtiVersion: QtiVersion,
+    to: Schema.String
+  }),
+  report: Schema.Struct({ results: Schema.Int, files: Schema.Array(Schema.String) }),
+  run: ({ filter, format, qtiVersion, to }) =>
+    Effect.provide(
+      exportFromCentral(filter),
+      ExportToFiles.layer({ directory: to, format, qtiVersion })
+    )
+})
+
 /** All of them, as the control socket serves them. */
-export const servedOpening: ReadonlyArray<ServedCommand<CentralPorts>> =
-  Object.values(openingCommands)
+export const servedOpening: ReadonlyArray<ServedCommand<CentralPorts>> = [
+  ...Object.values(openingCommands),
+  resultsExport
+]
 
 /** One question to a command, as `sealedBy` puts it. */
 export const askedBy =
