@@ -22,6 +22,7 @@ import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.t
 import { approveCommands } from "./approve-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { servedOpening } from "./opening-commands.ts"
 import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
 import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
@@ -333,6 +334,7 @@ const sheetNeeded = (people: number): Refused =>
 
 /** All of them, as the control socket serves them. */
 export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
+  ...servedOpening,
   importUsers,
   importTestCenters,
   importEligibilityRows,

@@ -38,6 +38,7 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOpened from "../infrastructure/sql-opened.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import * as SqlRecords from "../infrastructure/sql-records.ts"
 import * as SqlSessions from "../infrastructure/sql-sessions.ts"
@@ -106,7 +107,9 @@ export const layerCentralWith = (
     BundleKeys.layerCentral(keys),
     SqlStreams.layer,
     SqlDevices.layer,
-    Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing)
+    Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
+    SqlOpened.layerOpened,
+    SqlOpened.layerClaims
   ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
