@@ -27,7 +27,7 @@ export type Rotated = (typeof ROTATED)[number]
 
 export interface RootChange {
   readonly rotate: ReadonlyArray<Rotated>
-  /** Begins every stream anew (format §5). */
+  /** Begins every stream anew (format §2.6). */
   readonly newEpoch: boolean
   /** Who holds the root keys from now on. */
   readonly holders: RootHolders | undefined
