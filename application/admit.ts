@@ -3,11 +3,13 @@
  * client up again at every request, so that blocking it works at once (protocol §2).
  *
  * Whoever is unknown, blocked or revoked gets one and the same answer as a wrong secret. Only a
- * client that has proved itself with its key learns what else is wrong with its assertion.
+ * client that has proved itself with its key learns what else is wrong: with its assertion, or that
+ * it was revoked.
  */
 import { Clock, Effect, Option, Schema } from "effect"
 import type { Digest } from "../domain/id.ts"
-import { type AccessToken, type Assertion, type Client, Clients, Hashing, Tokens } from "./ports.ts"
+import { type Client, Clients, Hashing } from "./ports.ts"
+import { type AccessToken, type Assertion, Tokens } from "./token-ports.ts"
 
 /** An assertion lives at most a minute (format §3.3). */
 export const ASSERTION_MILLIS = 60_000
@@ -32,6 +34,11 @@ export class ClockWrong extends Schema.TaggedError<ClockWrong>()("ClockWrong", {
 /** The client proved itself, but spoke to somebody who goes by another name. */
 export class AudienceWrong extends Schema.TaggedError<AudienceWrong>()("AudienceWrong", {
   audiences: Schema.Array(Schema.String)
+}) {}
+
+/** The device proved itself, and was revoked: a person should know, and set it up anew. */
+export class DeviceRevoked extends Schema.TaggedError<DeviceRevoked>()("DeviceRevoked", {
+  device: Schema.String
 }) {}
 
 /** Issues an access token to a client that proves itself, and says to whom. */
@@ -89,13 +96,14 @@ const byAssertion = Effect.fnUntraced(function* (
   const read = yield* tokens.readAssertion(jwt, keyOf)
   if (Option.isNone(read)) return yield* new NotAdmitted()
   const assertion = read.value
-  const client = yield* active(yield* clients.find(assertion.subject))
+  const found = yield* clients.find(assertion.subject)
+  const client = yield* isRevoked(found) ? Effect.succeed(found.value) : active(found)
   if (assertion.issuer !== client.id || (claimed ?? client.id) !== client.id)
     return yield* new NotAdmitted()
   yield* checkAudience(assertion)
   yield* checkTimes(assertion, now)
   yield* spend(assertion, now)
-  return client
+  return client.state === "revoked" ? yield* new DeviceRevoked({ device: client.id }) : client
 })
 
 const checkAudience = Effect.fnUntraced(function* (assertion: Assertion) {
@@ -123,6 +131,9 @@ const spend = Effect.fnUntraced(function* (assertion: Assertion, now: number) {
   const fresh = yield* clients.useOnce(id, now, assertion.expires + CLOCK_LEEWAY_MILLIS)
   if (!fresh) return yield* new NotAdmitted()
 })
+
+const isRevoked = (found: Option.Option<Client>): found is Option.Some<Client> =>
+  Option.isSome(found) && found.value.state === "revoked"
 
 const active = (found: Option.Option<Client>): Effect.Effect<Client, NotAdmitted> =>
   Option.isSome(found) && found.value.state === "active"

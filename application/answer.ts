@@ -8,6 +8,7 @@ import type { EntityKey } from "../domain/entity.ts"
 import { type Change, type Cursor, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
+import { Standing } from "./bundle-ports.ts"
 import { Blobs, type Client, Clients, Feeds, History } from "./ports.ts"
 
 /** There is no such thing, as far as this client is concerned. */
@@ -35,7 +36,9 @@ export const page = Effect.fn("page")(function* (
   if (!answered.more && answered.changes.length > 0) {
     yield* remember(client, organisation, `version ${since.version} to ${answered.head}`)
   }
-  return answered
+  const standing = yield* Standing
+  const newest = { ...(yield* standing.versions), certificate: client.serial }
+  return { ...answered, newest }
 })
 
 const remember = Effect.fnUntraced(function* (

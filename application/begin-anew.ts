@@ -5,7 +5,7 @@
  */
 import { Effect, Option } from "effect"
 import { changeRoot, type RootHoldersNeeded } from "./change-root.ts"
-import { happened } from "./manage-clients.ts"
+import { happened } from "./happened.ts"
 import { Atomic, Feeds } from "./ports.ts"
 
 /** `toSign` is the root document that its holders must sign before the next bundle goes out. */

@@ -1,9 +1,8 @@
 /** Says whose signatures count for bundles: keys that the root names, less those taken back. */
-import { Effect, Result, Schema } from "effect"
+import { Effect, type Result } from "effect"
 import type { Refusal } from "../domain/bundle-refusal.ts"
-import { parseCanonical } from "../domain/canonical.ts"
 import type { Signed } from "../domain/enrolment.ts"
-import { Revocations, revokedFrom } from "../domain/revocations.ts"
+import { readRevocations as listIn, type Revocations, revokedFrom } from "../domain/revocations.ts"
 import { type RootDocument, type RootRole, trustOf } from "../domain/root.ts"
 import { BundleRefused, Signatures, type Trust } from "./bundle-ports.ts"
 import type { Client } from "./ports.ts"
@@ -36,18 +35,15 @@ export const readRevocations = Effect.fnUntraced(function* (
 ) {
   const signatures = yield* Signatures
   yield* settled(signatures.check("revocations", signed, trustIn(root, "revocation", known)))
-  const list = Result.flatMap(parseCanonical(signed.text), decodeRevocations)
-  if (Result.isFailure(list)) return yield* refuse("E_INDEX_MISMATCH", "the revocation list")
-  if (list.success.version < known.version) {
+  const list = yield* settled(listIn(signed.text))
+  if (list.version < known.version) {
     return yield* refuse(
       "E_REV_ROLLBACK",
-      `revocation list ${known.version} is known, it brings ${list.success.version}`
+      `revocation list ${known.version} is known, it brings ${list.version}`
     )
   }
-  return list.success
+  return list
 })
-
-const decodeRevocations = Schema.decodeUnknownResult(Revocations)
 
 export const refuse = (code: Refusal["code"], detail: string) =>
   Effect.fail(new BundleRefused({ code, detail, damages: [], missing: [] }))

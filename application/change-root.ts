@@ -18,7 +18,7 @@ import {
 } from "../domain/root.ts"
 import { firstRoots, followRoots } from "./accept-roots.ts"
 import { BundleRefused, Standing } from "./bundle-ports.ts"
-import { happened } from "./manage-clients.ts"
+import { happened } from "./happened.ts"
 import { Atomic, Authority } from "./ports.ts"
 
 /** What can be replaced by a new key; root keys are given by their holders instead. */

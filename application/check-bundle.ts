@@ -29,7 +29,7 @@ import { refuse, settled } from "./bundle-trust.ts"
 import { Hashing } from "./ports.ts"
 
 /** An index of twenty thousand contents and a thousand organisations has a quarter of this. */
-const INDEX_BYTES_MAX = 16 * 1_048_576
+export const INDEX_BYTES_MAX = 16 * 1_048_576
 
 export interface CheckedManifest {
   readonly manifest: BundleManifest

@@ -6,6 +6,7 @@ import { PROGRAM_VERSION } from "../domain/release.ts"
 import { DeviceFacts, Standing } from "./bundle-ports.ts"
 import { wantedContents } from "./fetch-contents.ts"
 import { Blobs, Holdings, type Membership } from "./ports.ts"
+import { recheckingAlways } from "./recheck.ts"
 
 /** Only what is applied and durable counts: central builds on it. */
 export const makeReport = Effect.fn("makeReport")(function* ({
@@ -22,7 +23,8 @@ export const makeReport = Effect.fn("makeReport")(function* ({
     cursors.push({ organisation, ...(yield* holdings.cursor(organisation)) })
   }
   const here: Array<Digest> = []
-  for (const { blob, size } of (yield* wantedContents(organisations)).values()) {
+  const wanted = yield* recheckingAlways(organisations)(wantedContents(organisations))
+  for (const { blob, size } of wanted.values()) {
     const found = yield* blobs.size(blob)
     if (Option.isSome(found) && found.value === size) here.push(blob)
   }

@@ -5,7 +5,9 @@
 import { Clock, Effect, Option, Schema } from "effect"
 import { type HistoryEntry, NO_COUNTS } from "../domain/history.ts"
 import type { OrganisationId } from "../domain/id.ts"
+import { rootInForce } from "./change-root.ts"
 import { Atomic, type Client, Clients, Hashing, History, Secrets } from "./ports.ts"
+import { revoke } from "./revoke.ts"
 
 /** There is no device, or no credential, of this id. */
 export class NoSuchClient extends Schema.TaggedError<NoSuchClient>()("NoSuchClient", {
@@ -27,10 +29,17 @@ export const unblockDevice = Effect.fn("unblockDevice")((id: string, who: string
   change("device", id, who, "Unblocked.", { state: "active" })
 )
 
-/** Keeps a device out for good. */
-export const revokeDevice = Effect.fn("revokeDevice")((id: string, who: string) =>
-  change("device", id, who, "Revoked.", { state: "revoked" })
-)
+/**
+ * Keeps a device out for good, and puts it on the signed list that every device is given: what it
+ * signs from now on does not count. Fails also with NoRootInForce, where nothing can be signed yet.
+ */
+export const revokeDevice = Effect.fn("revokeDevice")(function* (id: string, who: string) {
+  // Before anything is done: a device that is out but not on the list would look trusted elsewhere.
+  yield* rootInForce
+  const device = yield* change("device", id, who, "Revoked.", { state: "revoked" })
+  yield* revoke({ type: "device", id, from: undefined, reason: "Revoked by the central office." })
+  return device
+})
 
 /** Gives a device the name that people know it by. */
 export const renameDevice = Effect.fn("renameDevice")((id: string, name: string, who: string) =>
@@ -109,27 +118,6 @@ export const remember = Effect.fnUntraced(function* (
     organisation: only !== undefined && others.length === 0 ? only : null,
     outcome,
     counts: NO_KINDS,
-    bytes: 0,
-    millis: 0,
-    reason
-  })
-})
-
-/** Writes down what happened at central without any client. */
-export const happened = Effect.fnUntraced(function* (
-  verb: HistoryEntry["verb"],
-  who: string,
-  reason: string
-) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
-    verb,
-    who,
-    device: null,
-    organisation: null,
-    outcome: "done",
-    counts: {},
     bytes: 0,
     millis: 0,
     reason

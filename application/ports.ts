@@ -5,6 +5,7 @@
  * defects (they die in the adapter); typed errors are those on which a caller acts.
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import type { DeviceReport } from "../domain/device-report.ts"
 import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
@@ -401,43 +402,6 @@ export class Clients extends Context.Service<
   }
 >()("testferry/Clients") {}
 
-/** A bearer token, good until `expires` (milliseconds since 1970). */
-export interface AccessToken {
-  readonly token: string
-  readonly lifeSeconds: number
-  readonly expires: number
-}
-
-/** What a client states about itself in a signed assertion (RFC 7523 §3); times in milliseconds. */
-export interface Assertion {
-  readonly issuer: string
-  readonly subject: string
-  readonly audience: ReadonlyArray<string>
-  readonly issuedAt: number
-  readonly expires: number
-  readonly id: string
-}
-
-/** Makes and reads the tokens of the HTTPS conversation. All processes of one central share the key. */
-export class Tokens extends Context.Service<
-  Tokens,
-  {
-    /** The names by which central knows itself: its issuer, and the URL of its token endpoint. */
-    readonly audiences: ReadonlyArray<string>
-    readonly issue: (client: string, now: number) => Effect.Effect<AccessToken>
-    /** The client that a token was issued to; none when it is not ours, altered or expired. */
-    readonly verify: (token: string, now: number) => Effect.Effect<Option.Option<string>>
-    /**
-     * Reads an assertion signed with EdDSA by the key that `keyOf` finds for its subject (raw ed25519
-     * in base64). None when anything about signature or shape is wrong. Times are for the caller.
-     */
-    readonly readAssertion: (
-      jwt: string,
-      keyOf: (client: string) => Effect.Effect<Option.Option<string>>
-    ) => Effect.Effect<Option.Option<Assertion>>
-  }
->()("testferry/Tokens") {}
-
 // ---------------------------------------------------------------- device
 
 /** Reads files of a sealed package through its key, in memory only. */
@@ -499,6 +463,19 @@ export class Central extends Context.Service<
     readonly submit: (submission: Submission) => Effect.Effect<Signed, CentralFailure>
   }
 >()("testferry/Central") {}
+
+/** What central signs beside the feed, for devices with a network; bundles bring it along. */
+export class CentralDocuments extends Context.Service<
+  CentralDocuments,
+  {
+    /** Root documents after a version, oldest first; perhaps not all of them at once. */
+    readonly roots: (after: number) => Effect.Effect<ReadonlyArray<Signed>, CentralFailure>
+    readonly revocations: Effect.Effect<Signed, CentralFailure>
+    readonly certificate: Effect.Effect<Signed, CentralFailure>
+    /** Tells central where this device stands, so that its next bundle carries only what is new. */
+    readonly report: (report: DeviceReport) => Effect.Effect<void, CentralFailure>
+  }
+>()("testferry/CentralDocuments") {}
 
 /** Central at the moment of enrolment, when the device has no certificate yet. */
 export class CentralDesk extends Context.Service<

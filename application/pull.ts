@@ -10,7 +10,7 @@
 import { Effect, Result, Schema } from "effect"
 import type { EntityKey, Kind } from "../domain/entity.ts"
 import { keyFromText, references, withReferred } from "../domain/entity.ts"
-import { type Cursor, type FeedPage, START } from "../domain/feed.ts"
+import { type Cursor, type FeedPage, type Newest, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
 import { isIdle, needsConfirmation, type Plan, plan } from "../domain/plan.ts"
@@ -41,6 +41,8 @@ export interface Pulled {
   readonly same: boolean | undefined
   /** Everything was compared anew: central was restored, or something that was here is missing. */
   readonly anew: boolean
+  /** What central says is the newest of what it signs; unknown from a carrier that brings it along. */
+  readonly newest: Newest | undefined
 }
 
 /** What is here is not closed under reference. It is rolled back before anybody sees it. */
@@ -112,7 +114,8 @@ const take = Effect.fnUntraced(function* (
         const plan = limited ? todo : yield* released(organisation, todo)
         yield* checkReferences(organisation, plan)
         const same = limited ? undefined : sameSet(yield* holdings.set(organisation), last.set)
-        const pulled: Pulled = { organisation, plan, head: last.head, same, anew }
+        const { head, newest } = last
+        const pulled: Pulled = { organisation, plan, head, same, anew, newest }
         if (!options.dryRun) return pulled
         return yield* Effect.fail(new DryRun({ ...pulled, same: undefined }))
       })

@@ -56,7 +56,13 @@ export interface Received {
 /** Fails with BundleRefused only when the medium cannot be read; else each bundle has its result. */
 export const receiveBundles = Effect.fn("receiveBundles")(function* (from: string) {
   const medium = yield* Medium
-  const homeward = (yield* medium.find(from))
+  const found = yield* Effect.result(medium.find(from))
+  // A stick may carry nothing but receipts.
+  if (Result.isFailure(found)) {
+    const receipts = found.failure.code === "E_NOT_FOUND" ? yield* hearReceipts(from) : 0
+    return receipts > 0 ? { bundles: [], receipts } : yield* found.failure
+  }
+  const homeward = found.success
     .filter(({ stream }) => stream.startsWith("d2c."))
     .sort((a, b) => (a.stream === b.stream ? a.seq - b.seq : a.stream < b.stream ? -1 : 1))
   const bundles = yield* Effect.forEach(homeward, (found) => receiveOne(from, found))
@@ -128,14 +134,15 @@ const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundl
   const bundle = yield* checkManifest(found, opened, "d2c", yield* trustInDevice(client))
   const { document } = yield* standing.root
   const { list } = yield* standing.revocations
-  const state = yield* stateOf(bundle.manifest.stream, document.epoch)
+  const state = yield* stateOf(bundle.manifest.stream, 1)
   const judgement = wasApplied(bundle, state)
     ? "already applied"
     : yield* settled(
         judge(bundle.manifest, bundle.digest, {
           me: "central",
           state,
-          rootEpoch: document.epoch,
+          // A device that has not heard of a new epoch yet goes on in the old one.
+          rootEpoch: epochOf(bundle.manifest, state, document.epoch),
           // A device learns of revocations late, and what it sends never grows too old.
           revocations: 0,
           now,
@@ -152,6 +159,10 @@ const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundl
   }
   return { bundle, judgement, state }
 })
+
+/** The epoch that a bundle may be of: not before the stream's last, not after the root's. */
+const epochOf = ({ epoch }: BundleManifest, state: StreamState, newest: number): number =>
+  epoch >= state.epoch && epoch <= newest ? epoch : newest
 
 /** An old stick that comes back is no fork: its bundle is among those that were applied. */
 const wasApplied = ({ digest, manifest }: CheckedManifest, state: StreamState): boolean =>

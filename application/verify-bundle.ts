@@ -4,6 +4,7 @@
  */
 import { Effect, Result } from "effect"
 import { type BundleManifest, readManifest } from "../domain/bundle-manifest.ts"
+import type { Refusal } from "../domain/bundle-refusal.ts"
 import type { Purpose } from "../domain/enrolment.ts"
 import { type Segment, segmentsOf } from "../domain/segments.ts"
 import {
@@ -26,8 +27,10 @@ export interface VerifiedBundle {
   /** Null when it could not be read; then `refused` says why. */
   readonly manifest: BundleManifest | null
   readonly signature: "good" | "not checked" | "bad"
+  /** Of the volumes that could be opened. */
   readonly damages: ReadonlyArray<Damage>
   readonly missing: ReadonlyArray<number>
+  /** Why the bundle as it lies there would not be taken, whatever its bytes. */
   readonly refused: BundleRefused | null
   readonly bytes: number
 }
@@ -39,32 +42,70 @@ export const verifyBundles = Effect.fn("verifyBundles")(function* (from: string,
 })
 
 const verifyOne = Effect.fnUntraced(function* (found: FoundBundle, trustOf: TrustOf) {
-  const medium = yield* Medium
-  const opened = yield* Effect.result(medium.open(found))
+  const opened = yield* Effect.result(openReadable(found))
   if (Result.isFailure(opened)) return unreadable(found, opened.failure)
-  const bundle = opened.success
+  const { bundle, here, refused } = opened.success
   const trust = yield* trustOf(found)
   const signature = trust === undefined ? Result.succeed([]) : yield* signed(found, bundle, trust)
   const manifest = Result.isSuccess(signature)
     ? readManifest(bundle.manifest.text)
     : Result.fail(signature.failure)
   if (Result.isFailure(manifest)) {
-    const refused = new BundleRefused({ ...manifest.failure, damages: [], missing: [] })
     return {
-      ...unreadable(found, refused),
-      signature: trust === undefined ? "not checked" : "bad"
+      ...unreadable(found, refusal(manifest.failure)),
+      signature: trust === undefined ? "not checked" : Result.isSuccess(signature) ? "good" : "bad"
     } as const
   }
-  const scanned = yield* scan(found, bundle, manifest.success)
+  const scanned = yield* scan(here, bundle, manifest.success)
   return {
     found,
     manifest: manifest.success,
     signature: trust === undefined ? "not checked" : "good",
     ...scanned,
     missing: missingVolumes(found, manifest.success),
-    refused: null
+    refused: refused ?? misnamed(found, manifest.success)
   } satisfies VerifiedBundle
 })
+
+/** The volumes that could be opened, and why the others could not. */
+interface Readable {
+  readonly here: FoundBundle
+  readonly bundle: OpenBundle
+  readonly refused: BundleRefused | null
+}
+
+/**
+ * Opens the volumes that can be opened: one that is broken must not hide what is wrong with the
+ * others. Fails when that leaves none, or when it is not known which of them belong together.
+ */
+const openReadable = Effect.fnUntraced(function* (found: FoundBundle) {
+  const medium = yield* Medium
+  const all = yield* Effect.result(medium.open(found))
+  if (Result.isSuccess(all)) {
+    return { here: found, bundle: all.success, refused: null } satisfies Readable
+  }
+  const volumes = new Map<number, string>()
+  for (const [number, path] of found.volumes) {
+    const alone = { ...found, volumes: new Map([[number, path]]) }
+    const opened = yield* Effect.result(Effect.scoped(medium.open(alone)))
+    if (Result.isSuccess(opened)) volumes.set(number, path)
+  }
+  const here = { ...found, volumes }
+  if (volumes.size === 0 || volumes.size === found.volumes.size) return yield* all.failure
+  const bundle = yield* Effect.mapError(medium.open(here), () => all.failure)
+  return { here, bundle, refused: all.failure } satisfies Readable
+})
+
+const misnamed = (found: FoundBundle, { seq, stream, volumes }: BundleManifest) =>
+  found.stream === stream && found.seq === seq && found.of === volumes
+    ? null
+    : refusal({
+        code: "E_VOL_NAME",
+        detail: `by its manifest it is bundle ${seq} of ${stream}, in ${volumes} volumes`
+      })
+
+const refusal = ({ code, detail }: Refusal) =>
+  new BundleRefused({ code, detail, damages: [], missing: [] })
 
 const unreadable = (found: FoundBundle, refused: BundleRefused): VerifiedBundle => ({
   found,

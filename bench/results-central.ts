@@ -5,7 +5,8 @@
  */
 import fs from "node:fs"
 import { Effect, Layer, Logger, Option } from "effect"
-import { Clients, Tokens } from "../application/ports.ts"
+import { Clients } from "../application/ports.ts"
+import { Tokens } from "../application/token-ports.ts"
 import { OrganisationId } from "../domain/id.ts"
 import { certificateFiles, initCentral } from "../entrypoints/central-init.ts"
 import * as CentralServer from "../entrypoints/central-server.ts"

@@ -15,7 +15,7 @@ export const MANIFEST_BYTES_MAX = 16 * 1_048_576
 /** What is read, checked and noted at a time. Smaller ones are for tests; readers obey the manifest. */
 export const SEGMENT_BYTES = 8 * 1_048_576
 export const SEGMENT_BYTES_MIN = 4_096
-/** Below 2^31, so that every tool and every file system carries it (format §2.2). */
+/** Below 2^31 for every 32-bit tool, and far below the limit of FAT32, in bytes (format §2.2). */
 export const VOLUME_BYTES_MAX = 2_000_000_000
 /** The number of a volume has two digits. */
 export const VOLUMES_MAX = 99

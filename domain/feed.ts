@@ -26,6 +26,14 @@ export const PAGE_CHANGES = 2_000
 /** A page also ends at so many characters of bodies. */
 export const PAGE_CHARACTERS = 8 * 1_048_576
 
+/** The newest root document, list of revocations, and certificate of whoever asks; 0 for none. */
+export const Newest = Schema.Struct({
+  root: Schema.Int,
+  revocations: Schema.Int,
+  certificate: Schema.Int
+})
+export type Newest = typeof Newest.Type
+
 /**
  * A page of an organisation's feed. `head` is the version of the feed's end when the page was cut,
  * `set` the digest of the whole set at `head`; `more` says that the page does not reach it. `epoch`
@@ -37,7 +45,9 @@ export const FeedPage = Schema.Struct({
   head: Schema.Int,
   more: Schema.Boolean,
   set: SetDigest,
-  changes: Schema.Array(Change)
+  changes: Schema.Array(Change),
+  /** Versions of what central signs beside the feed: a device that has older ones asks for them. */
+  newest: Schema.optionalKey(Newest)
 })
 export type FeedPage = typeof FeedPage.Type
 

@@ -153,7 +153,7 @@ export const isFirst = (
 /** An expired root is not trusted, and nobody can say otherwise. */
 export const inForce = (root: RootDocument, now: number): Result.Result<RootDocument, Refusal> =>
   now > root.expires
-    ? refuse("E_ROOT_EXPIRED", `root ${root.version} is good until ${dateOf(root.expires)} only`)
+    ? refuse("E_ROOT_EXPIRED", `root ${root.version} has expired`)
     : Result.succeed(root)
 
 const lack = (
@@ -164,7 +164,5 @@ const lack = (
   const found = new Set(root.keys.filter((id) => signed.has(id))).size
   return found < root.threshold ? `${found} of ${root.threshold} of ${whose}` : undefined
 }
-
-const dateOf = (millis: number): string => new Date(millis).toISOString().slice(0, 10)
 
 const refuse = (code: BundleCode, detail: string) => Result.fail({ code, detail })

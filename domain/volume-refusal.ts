@@ -3,37 +3,14 @@
  * fails, or because what was to be written is not what was promised.
  */
 import { Schema } from "effect"
-
-/** Why a volume is refused before a part of it is read (format §5.1, rows 7 to 28). */
-export const ZIP_VOLUME_CODES = [
-  /** The file is a symbolic link. */
-  "ELOOP",
-  "E_NOT_FILE",
-  "E_VOL_TOO_BIG",
-  "E_ZIP_EOCD",
-  "E_ZIP64",
-  "E_ZIP_MULTIDISK",
-  "E_ZIP_LIMITS",
-  "E_ZIP_LAYOUT",
-  "E_ENTRY_NAME",
-  "E_ENTRY_DUP",
-  "E_ZIP_METHOD",
-  "E_ZIP_FLAGS",
-  "E_ZIP_SIZES",
-  "E_ZIP_EXTRA",
-  "E_ZIP_TYPE",
-  "E_ZIP_MISMATCH",
-  "E_MANIFEST_LIMIT",
-  "E_SIG_FORMAT"
-] as const
-export type ZipVolumeCode = (typeof ZIP_VOLUME_CODES)[number]
+import { BundleCode } from "./bundle-refusal.ts"
 
 /**
  * The file is not a volume as we write them; `volume` is its path, `detail` says in plain words what
  * is wrong. Copying it again helps if it was damaged on the way.
  */
 export class ZipVolumeRefused extends Schema.TaggedError<ZipVolumeRefused>()("ZipVolumeRefused", {
-  code: Schema.Literals(ZIP_VOLUME_CODES),
+  code: BundleCode,
   volume: Schema.String,
   detail: Schema.String
 }) {

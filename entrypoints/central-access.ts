@@ -11,6 +11,7 @@ import {
   type AudienceWrong,
   admitByProof,
   type ClockWrong,
+  type DeviceRevoked,
   type Proof
 } from "../application/admit.ts"
 import {
@@ -101,8 +102,12 @@ const token = Effect.fnUntraced(function* (proof: Proof) {
   )
 })
 
-const tokenTrouble = (failure: NotAdmitted | ClockWrong | AudienceWrong): Trouble => {
+type TokenFailure = NotAdmitted | ClockWrong | AudienceWrong | DeviceRevoked
+
+const tokenTrouble = (failure: TokenFailure): Trouble => {
   switch (failure._tag) {
+    case "DeviceRevoked":
+      return trouble("device-revoked", `The central office revoked ${failure.device} for good.`)
     case "NotAdmitted":
       return trouble("invalid-client", "The client is unknown, or its proof is not accepted.")
     case "ClockWrong": {

@@ -19,11 +19,13 @@ import { eligibilities, type Roster, testCenters, UserType, users } from "../dom
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import { approveCommands } from "./approve-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { servedOpening } from "./opening-commands.ts"
 import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
 
@@ -205,7 +207,11 @@ export const devicesChange = defineCommand({
           }[change](id, "operator")
     return verb.pipe(
       Effect.as({ id, change }),
-      Effect.mapError(() => noClient(id))
+      Effect.mapError((error) =>
+        error._tag === "NoRootInForce" || error._tag === "KeyInUse"
+          ? fromRevoke(error)
+          : noClient(id)
+      )
     )
   }
 })
@@ -344,5 +350,7 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsRevoke,
   centralHistory,
   ...rootCommands,
+  ...approveCommands,
+  ...revocationCommands,
   ...recordCommands
 ]

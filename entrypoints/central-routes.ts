@@ -8,6 +8,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { admit } from "../application/admit.ts"
 import * as Answer from "../application/answer.ts"
+import * as Documents from "../application/give-documents.ts"
 import { type Client, Clients, type FeedReset } from "../application/ports.ts"
 import type { Digest } from "../domain/id.ts"
 import { DEVICE_HEADER } from "../infrastructure/http-answers.ts"
@@ -68,6 +69,16 @@ export const layerContents = HttpApiBuilder.group(Api, "contents", (handlers) =>
       })
     }).pipe(Effect.catch((failure) => Effect.succeed(problemResponse(answerTrouble(failure)))))
   )
+)
+
+export const layerDocuments = HttpApiBuilder.group(Api, "documents", (handlers) =>
+  handlers.handleAll({
+    roots: ({ query }) =>
+      asCaller(() => Effect.map(Documents.rootsAfter(query.after ?? 0), (roots) => ({ roots }))),
+    revocations: () => asCaller(() => Documents.newestRevocations),
+    certificate: () => asCaller(Documents.ownCertificate),
+    report: ({ payload }) => asCaller((client) => Documents.takeReport(client, payload))
+  })
 )
 
 export const layerHealth = HttpApiBuilder.group(

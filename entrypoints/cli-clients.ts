@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { OrganisationId, Text } from "../domain/id.ts"
 import { answerAtCentral, atCentral, loadCommands } from "./at-central.ts"
+import { approveCommand } from "./cli-approve.ts"
 import { answer, shared } from "./cli-run.ts"
 import { ClientId } from "./command.ts"
 import { readCentral } from "./settings.ts"
@@ -48,6 +49,7 @@ export const devices = Command.make("devices").pipe(
     Command.make("list", {}, () =>
       answerAtCentral((commands) => commands.devicesList, {}, showClients)
     ),
+    approveCommand,
     change("block", "Refuse a device until it is unblocked"),
     change("unblock", "Let a blocked device in again"),
     change("revoke", "Refuse a device for good"),

@@ -1,6 +1,7 @@
 /** The command line of Testferry. `testferry --help` shows what there is. */
 import { Command } from "effect/cli"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { bundleTree } from "./cli-bundle.ts"
 import { centralTree } from "./cli-central.ts"
 import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
@@ -17,6 +18,7 @@ const cli = root.pipe(
     centralTree,
     deviceTree,
     syncTree,
+    bundleTree,
     statusTree,
     historyTree,
     keysTree,

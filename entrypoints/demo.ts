@@ -1,7 +1,7 @@
 /**
  * Shows the whole round trip on real packages, in a folder of its own: a central with two
- * organisations, two devices that each receive what is theirs, a change, and what it costs to
- * follow it. Everything in it is what the commands do: real TLS, real databases, real encryption.
+ * organisations, two devices that each receive what is theirs over HTTPS, a third one by stick, a
+ * change, and what it costs to follow it. Everything in it is what the commands do: real TLS, real databases, real encryption.
  */
 import fs from "node:fs"
 import { createServer } from "node:net"
@@ -14,6 +14,7 @@ import { OrganisationId } from "../domain/id.ts"
 import * as Central from "./central-commands.ts"
 import { certificateFiles, initCentral } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
+import { firstTrip, secondTrip } from "./demo-stick.ts"
 import * as Device from "./device-commands.ts"
 import { initDevice, settleTrust } from "./device-init.ts"
 import { readCentral, readDevice } from "./settings.ts"
@@ -37,7 +38,8 @@ const DemoReport = Schema.Struct({
   secondSync: Schema.Array(Device.SyncReport),
   thirdSync: Schema.Array(Device.SyncReport),
   foreign: Schema.Int,
-  readable: Schema.Int
+  readable: Schema.Int,
+  stick: Schema.Struct({ full: Schema.Int, delta: Schema.Int, heard: Schema.Boolean })
 })
 
 export const encodeDemo = (report: typeof DemoReport.Type) =>
@@ -91,10 +93,20 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
 
     say("\n7. Once more: one short question, and nothing to do.")
     const thirdSync = yield* syncAll(directory, say)
+
+    say(
+      "\n8. A third machine never sees a network. It is enrolled and filled by a USB stick alone."
+    )
+    const { full } = yield* firstTrip(directory, url, say)
+    say(
+      "\n9. Its second trip: the machine tells how far it is, and only the difference comes back."
+    )
+    const { delta, heard } = yield* secondTrip(directory, renamed(directory), say)
     say(`\nDone. Look around in ${directory}, for instance:`)
     say(`  testferry --data ${path.join(directory, "lycee")} status`)
     say(`  testferry --data ${path.join(directory, "central")} history`)
-    return { directory, firstSync, secondSync, thirdSync, foreign, readable }
+    const stick = { full, delta, heard }
+    return { directory, firstSync, secondSync, thirdSync, foreign, readable, stick }
   }).pipe(Effect.provide(server))
 }, Effect.scoped)
 
@@ -344,6 +356,24 @@ const change = Effect.fnUntraced(function* (directory: string, say: (text: strin
   say(`   "${published.label}": content version ${published.version}, sealed to a new key`)
 })
 
+/** A small change: somebody gets a new mail address. */
+const renamed = Effect.fnUntraced(function* (directory: string) {
+  const file = path.join(directory, "renamed.csv")
+  fs.writeFileSync(
+    file,
+    "label,login,mail,interface language\n" +
+      "Nadia Okonkwo,nadia.okonkwo,nadia@example.org,fr-FR\n"
+  )
+  yield* Central.importUsers.run({
+    file,
+    type: "test-taker",
+    passwordsOut: null,
+    weakPasswords: false,
+    dryRun: false,
+    keepGoing: false
+  })
+})
+
 export const showDemo = (report: typeof DemoReport.Type): string => {
   const sum = (reports: ReadonlyArray<Device.SyncReport>) =>
     reports.reduce(
@@ -357,7 +387,8 @@ export const showDemo = (report: typeof DemoReport.Type): string => {
     )
   return (
     `\nSummary: first synchronisation ${count(sum(report.firstSync))} changes, ` +
-    `second ${count(sum(report.secondSync))}, third ${count(sum(report.thirdSync))}.`
+    `second ${count(sum(report.secondSync))}, third ${count(sum(report.thirdSync))}.\n` +
+    `By stick: first bundle ${byteSize(report.stick.full)}, second ${byteSize(report.stick.delta)}.`
   )
 }
 

@@ -1,20 +1,23 @@
 /** What a person can ask of a device: each command decodes, calls one verb, and words its errors. */
 import { Clock, Effect, type Layer, Option, Redacted, Result, Schema } from "effect"
+import { type EndedSessions, endSessions } from "../application/end-sessions.ts"
 import { enrol, type Vouching } from "../application/enrol.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
 import { open } from "../application/open.ts"
-import type { Central, CentralDesk } from "../application/ports.ts"
+import type { Central, CentralDesk, CentralDocuments } from "../application/ports.ts"
 import { DeviceIdentity, Executions, History, Holdings } from "../application/ports.ts"
 import { recheckingAlways } from "../application/recheck.ts"
 import { Refused } from "../application/refused.ts"
 import type { Submitted } from "../application/submit.ts"
-import { countsOf, type PullFailure, type Synced, sync } from "../application/sync.ts"
+import { countsOf, type PullFailure, type Synced } from "../application/sync.ts"
+import { type DocumentFailure, syncOnline } from "../application/sync-online.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { DeviceId, OrganisationId, Text } from "../domain/id.ts"
 import { LedgerEntry } from "../domain/ledger.ts"
 import { defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { fromOldRoot, refusedDocument } from "./document-refusals.ts"
 import {
   fromCentral,
   fromNoSpace,
@@ -24,11 +27,13 @@ import {
   fromTries,
   fromWrongPassword
 } from "./refusals.ts"
+import { simulateCommand } from "./simulate-session.ts"
+import { stickEnrolCommands } from "./stick-enrol-commands.ts"
 import type { DevicePorts } from "./wiring.ts"
 
 /** How a command reaches central: built only when a command needs it, and anew each time. */
 export interface Reach<R> {
-  readonly central: Layer.Layer<Central, Refused, R>
+  readonly central: Layer.Layer<Central | CentralDocuments, Refused, R>
   readonly desk: Layer.Layer<CentralDesk, Refused, R>
 }
 
@@ -66,7 +71,17 @@ export const SyncReport = Schema.Struct({
     bytes: Schema.Int,
     refused: Schema.Array(Refused)
   }),
+  /** Documents that central signs (roots, revocations, certificate) which were not taken over. */
+  documents: Schema.Array(Refused),
   records: RecordsReport,
+  /** What became of sessions that the operator wanted ended first. */
+  sessions: Schema.optionalKey(
+    Schema.Struct({
+      how: Schema.Literals(["pause", "terminate"]),
+      done: Schema.Array(Schema.String),
+      needProctor: Schema.Array(Schema.String)
+    })
+  ),
   millis: Schema.Int,
   exit: ItemsLeft
 })
@@ -80,18 +95,27 @@ export const syncCommand = <R>(reach: Reach<R>) =>
       kinds: Schema.NullOr(Schema.Array(Kind)),
       records: Schema.optionalKey(Schema.NullOr(Schema.Array(LedgerEntry.fields.kind))),
       dryRun: Schema.Boolean,
-      confirmRemovals: Schema.Boolean
+      confirmRemovals: Schema.Boolean,
+      endSessions: Schema.optionalKey(Schema.Literals(["pause", "terminate"]))
     }),
     report: SyncReport,
-    run: ({ confirmRemovals, dryRun, kinds, records }) =>
-      sync({
-        dryRun,
-        confirmRemovals,
-        ...(kinds === null ? {} : { kinds }),
-        ...(records === null || records === undefined ? {} : { records })
+    run: ({ confirmRemovals, dryRun, endSessions: how, kinds, records }) =>
+      Effect.gen(function* () {
+        const ended = how === undefined || dryRun ? undefined : yield* endSessions(how)
+        const { documents, synced } = yield* syncOnline({
+          dryRun,
+          confirmRemovals,
+          ...(kinds === null ? {} : { kinds }),
+          ...(records === null || records === undefined ? {} : { records })
+        })
+        const report = yield* syncReport(synced, documents)
+        return how === undefined || ended === undefined ? report : withSessions(report, how, ended)
       }).pipe(
-        Effect.flatMap(syncReport),
         Effect.catchTags({
+          BundleRefused: (error) => Effect.fail(fromOldRoot(error)),
+          CentralAway: (error) => Effect.fail(fromOldRoot(error)),
+          CentralRefused: (error) => Effect.fail(fromOldRoot(error)),
+          CentralInconsistent: (error) => Effect.fail(fromOldRoot(error)),
           NotEnrolled: (error) => Effect.fail(fromNotEnrolled(error)),
           SyncRunning: (error) => Effect.fail(fromRunning(error))
         }),
@@ -99,8 +123,21 @@ export const syncCommand = <R>(reach: Reach<R>) =>
       )
   })
 
+const withSessions = (
+  report: SyncReport,
+  how: "pause" | "terminate",
+  { done, needProctor }: EndedSessions
+): SyncReport => ({
+  ...report,
+  sessions: { how, done, needProctor },
+  ...(needProctor.length === 0 ? {} : { exit: 3 as const })
+})
+
 /** When nothing at all came about, that is a refusal; when a part did, items are left (status 3). */
-const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
+export const syncReport = (
+  synced: Synced,
+  documents: ReadonlyArray<DocumentFailure>
+): Effect.Effect<SyncReport, Refused> => {
   const organisations = synced.organisations.map(({ audited, organisation, pulled }) => ({
     organisation,
     head: Result.isSuccess(pulled) ? pulled.success.head : null,
@@ -119,9 +156,10 @@ const syncReport = (synced: Synced): Effect.Effect<SyncReport, Refused> => {
     counts: countsOf(synced),
     organisations,
     contents: { wanted, fetched, bytes, refused: failures.map(({ why }) => refusedContent(why)) },
+    documents: documents.map(refusedDocument),
     records: recordsReport(synced.submitted),
     millis: synced.millis,
-    ...(synced.outcome === "incomplete" ? { exit: 3 as const } : {})
+    ...(synced.outcome === "incomplete" || documents.length > 0 ? { exit: 3 as const } : {})
   })
 }
 
@@ -328,5 +366,7 @@ export const deviceCommands = (
   enrolCommand(reach),
   openCommand,
   statusCommand,
-  deviceHistory
+  deviceHistory,
+  simulateCommand,
+  ...stickEnrolCommands
 ]

@@ -69,6 +69,8 @@ const centralTodo: Readonly<Partial<Record<string, string>>> = {
   "clock-wrong": "Set this device's clock, then try again.",
   "invalid-client": "Ask the office whether this device was blocked or revoked.",
   "device-blocked": "Ask the office whether this device was blocked or revoked.",
+  "device-revoked":
+    "Ask the office why. To use this computer again, set it up in a new folder and enrol it anew.",
   "wrong-proof":
     "Check login and password; only a sync manager's login, or a credential, can enrol a device.",
   "wrong-audience": "Set this device up with the address by which central knows itself."
@@ -143,4 +145,12 @@ export const fromNoSpace = ({ free, needed }: NoSpace): Refused =>
     what: "Nothing was stored.",
     why: `The disk has ${byteSize(free)} free, and ${byteSize(needed)} are needed.`,
     todo: "Make room on the disk, then try again. What was stored so far is kept."
+  })
+
+export const unwritable = (path: string, detail: string) =>
+  new Refused({
+    code: "E_MEDIA_IO",
+    what: "Nothing could be written to the stick.",
+    why: `${path}: ${detail}.`,
+    todo: "Check that the stick is in, and that it can be written; or take another one."
   })

@@ -9,7 +9,7 @@ import { SqlClient } from "effect/sql"
 import { Standing } from "../application/bundle-ports.ts"
 import { Authority } from "../application/ports.ts"
 import { canonical, parseCanonical } from "../domain/canonical.ts"
-import { EnrolmentRequest, NAMESPACE, type Signed } from "../domain/enrolment.ts"
+import { EnrolmentRequest, NAMESPACE, Signed } from "../domain/enrolment.ts"
 import { Recipient } from "../domain/id.ts"
 import { ROOT_MILLIS, type RootDocument, type RootHolders, rootText } from "../domain/root.ts"
 import { KEY_NAME, roleKey, signed } from "./bundle-keys.ts"
@@ -37,13 +37,14 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
         (yield* standing.versions).root > 0
           ? undefined
           : yield* holders === undefined
-              ? Effect.flatMap(selfSigned(keys), (root) => standing.putRoots([root]))
+              ? Effect.flatMap(settledRoot(sql, keys), (root) => standing.putRoots([root]))
               : Effect.flatMap(firstRoot(keys, holders), (root) =>
                   Effect.orDie(settleSetting(sql, "root.draft", rootText(root)))
                 )
-      const { root } = yield* standing.versions
-      if (root > 0 && Option.isSome(yield* lacks(keys, (yield* standing.root).document)))
-        return yield* new KeysOfAnother()
+      if ((yield* standing.versions).root > 0) {
+        const { document } = yield* standing.root
+        if (Option.isSome(yield* missingKey(keys)(document))) return yield* new KeysOfAnother()
+      }
       return Authority.of({
         draft: Effect.map(standing.versions, ({ root }) =>
           root === 0 && typeof draft === "string" ? Option.some(draft) : Option.none()
@@ -61,7 +62,7 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
             Effect.orDie(keys.ageIdentity(`ingest-${version}`, "x25519")),
             ({ recipient }) => ({ id: `i${version}`, recipient: Recipient.make(recipient) })
           ),
-        lacks: (document) => Effect.orDie(lacks(keys, document)),
+        lacks: missingKey(keys),
         signRoot: (text, ids) =>
           Effect.map(Effect.orDie(keys.signingKeys(KEY_NAME.root)), (here) =>
             signed(
@@ -74,25 +75,32 @@ export const layer = (keys: FileKeys, holders?: RootHolders) =>
     })
   )
 
-/** What a root document names and this disk does not have. */
-const lacks = Effect.fn("Authority.lacks")(function* (
-  keys: FileKeys,
-  { ingest, roles }: RootDocument
-) {
-  for (const role of ["c2d", "deviceCa", "revocation"] as const) {
-    const here = yield* keys.signingKeys(KEY_NAME[role])
-    if (!here.some(({ keyId }) => roles[role].keys.includes(keyId)))
-      return Option.some(`a key of the role ${role}`)
-  }
-  const identities = yield* keys.ageIdentities("ingest", "x25519")
-  return identities.some(({ recipient }) => recipient === ingest.recipient)
-    ? Option.none()
-    : Option.some("the ingest key")
-})
+/** Which of central's own keys of a root document is not in this folder. */
+const missingKey = (keys: FileKeys) =>
+  Effect.fn("Authority.lacks")(function* ({ ingest, roles }: RootDocument) {
+    for (const role of ["c2d", "deviceCa", "revocation"] as const) {
+      const here = yield* keys.signingKeys(KEY_NAME[role])
+      if (!here.some(({ keyId }) => roles[role].keys.includes(keyId)))
+        return Option.some(`a key of the role ${role}`)
+    }
+    const identities = yield* keys.ageIdentities("ingest", "x25519")
+    return identities.some(({ recipient }) => recipient === ingest.recipient)
+      ? Option.none()
+      : Option.some("the ingest key")
+  }, Effect.orDie)
 
 const decodeRequest = Schema.decodeUnknownOption(EnrolmentRequest)
 
 const named = ({ keyId: id, raw }: SigningKey) => ({ id, raw: Buffer.from(raw).toString("base64") })
+
+/** Of two processes that come first at a time, both take the same bytes. */
+const settledRoot = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, keys: FileKeys) {
+  const made = JSON.stringify(yield* selfSigned(keys))
+  const settled = yield* Effect.orDie(settleSetting(sql, "root.first", made))
+  return yield* Effect.orDie(decodeSigned(settled))
+})
+
+const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
 
 const selfSigned = Effect.fnUntraced(function* (keys: FileKeys) {
   const root = yield* keys.ed25519(KEY_NAME.root)

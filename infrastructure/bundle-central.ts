@@ -53,7 +53,8 @@ const check = Effect.fnUntraced(function* (
       return Effect.void
     })
   )
-  if (last !== feed.head) yield* misplaced(`the lines of ${feed.organisation} end at ${last}`)
+  if (last !== feed.head)
+    return yield* misplaced(`the lines of ${feed.organisation} end at ${last}`)
 })
 
 const misplaced = (detail: string) =>

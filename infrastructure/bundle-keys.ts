@@ -1,36 +1,15 @@
 /**
  * Signs and opens as one side of the bundles: central with the keys that the newest root document
- * names, a device with its own. And checks whose signatures hold (format §2.4, §3.1).
+ * names, a device with its own (format §3.1).
  */
-import { Effect, Layer, Result, Stream } from "effect"
-import { BundleKeys, BundleRefused, Signatures, Standing } from "../application/bundle-ports.ts"
-import type { BundleCode, Refusal } from "../domain/bundle-refusal.ts"
+import { Effect, Layer, Stream } from "effect"
+import { BundleKeys, BundleRefused, Standing } from "../application/bundle-ports.ts"
 import { NAMESPACE, type Purpose, type Signed } from "../domain/enrolment.ts"
 import type { RootDocument, RootRole } from "../domain/root.ts"
 import { HEADER_BYTES_MAX, IDENTITIES_MAX, isForAnother, Undecryptable } from "./age-file.ts"
 import { openStream } from "./age-stream.ts"
 import type { FileKeys, SigningKey } from "./file-keys.ts"
-import { keyId, sign, verify } from "./sshsig.ts"
-
-/** A signature that does not hold is passed over: others beside it may do. */
-export const layerSignatures = Layer.succeed(Signatures, {
-  keyId: (raw) => keyId(bytesOf(raw)),
-  check: (purpose, { signatures, text }, { keys, threshold }) => {
-    const trusted = new Map([...keys].map(([id, raw]) => [id, bytesOf(raw)] as const))
-    const bytes = Buffer.from(text)
-    const signers = new Set<string>()
-    let first: BundleCode = "E_SIG_MISSING"
-    for (const armored of signatures) {
-      const verified = verify({ trusted, namespace: NAMESPACE[purpose], bytes, armored })
-      if (Result.isSuccess(verified)) signers.add(verified.success)
-      else if (first === "E_SIG_MISSING") first = verified.failure.reason
-    }
-    if (threshold >= 1 && signers.size >= threshold) return Result.succeed([...signers])
-    return signers.size === 0
-      ? refused(first, `no signature for ${purpose} holds`)
-      : refused("E_SIG_THRESHOLD", `${signers.size} of ${threshold} signatures hold`)
-  }
-})
+import { sign } from "./sshsig.ts"
 
 /** Central's hand: for each purpose the key of the role that the root names for it. */
 export const layerCentral = (keys: FileKeys) =>
@@ -137,8 +116,3 @@ const unopened = (isForAnother: boolean) =>
       missing: []
     })
   )
-
-const bytesOf = (raw: string): Uint8Array => new Uint8Array(Buffer.from(raw, "base64"))
-
-const refused = (code: BundleCode, detail: string): Result.Result<never, Refusal> =>
-  Result.fail({ code, detail })

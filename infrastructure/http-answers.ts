@@ -3,7 +3,9 @@
  * not load the description of the whole door to speak with it.
  */
 import { Schema } from "effect"
+import { Signed } from "../domain/enrolment.ts"
 import { Change } from "../domain/feed.ts"
+import { ROOTS_MAX } from "../domain/root.ts"
 
 /** Names program and protocol version of a device: `0.1.0/1`. */
 export const DEVICE_HEADER = "testferry-device"
@@ -24,6 +26,15 @@ export const EntitiesAnswer = Schema.Struct({
 
 export const BucketAnswer = Schema.Struct({ changes: Schema.Array(Change) }).annotate({
   identifier: "BucketAnswer"
+})
+
+export const RootsAnswer = Schema.Struct({
+  roots: Schema.Array(Signed).check(Schema.isMaxLength(ROOTS_MAX))
+}).annotate({ identifier: "RootsAnswer" })
+
+/** Whether it was news: an older report that arrives late is not. */
+export const ReportAnswer = Schema.Struct({ kept: Schema.Boolean }).annotate({
+  identifier: "ReportAnswer"
 })
 
 export const PROBLEM_TYPE = "application/problem+json"

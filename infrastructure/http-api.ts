@@ -14,13 +14,21 @@ import {
 } from "effect/http-api"
 import { ENTITY_KEYS_MAX } from "../application/answer.ts"
 import type { Client } from "../application/ports.ts"
+import { DeviceReport } from "../domain/device-report.ts"
 import { Enrolment, Signed } from "../domain/enrolment.ts"
 import { Kind, LABEL_MAX } from "../domain/entity.ts"
 import { Buckets, FeedPage } from "../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import { Capabilities, PROGRAM_VERSION } from "../domain/release.ts"
 import { Submission } from "../domain/result.ts"
-import { BucketAnswer, EntitiesAnswer, PROBLEM_TYPE, TokenAnswer } from "./http-answers.ts"
+import {
+  BucketAnswer,
+  EntitiesAnswer,
+  PROBLEM_TYPE,
+  ReportAnswer,
+  RootsAnswer,
+  TokenAnswer
+} from "./http-answers.ts"
 import { PROBLEMS } from "./http-problem.ts"
 
 /** The client whose token came with the request. */
@@ -93,7 +101,7 @@ const Access = HttpApiGroup.make("access").add(
   HttpApiEndpoint.post("token", "/oauth/token", {
     payload: TokenRequest.pipe(HttpApiSchema.asFormUrlEncoded()),
     success: TokenAnswer,
-    error: [...ALWAYS, P401, P413, P415, P429]
+    error: [...ALWAYS, P401, P403, P413, P415, P429]
   }),
   HttpApiEndpoint.post("enrol", "/api/v1/enrolments", {
     payload: EnrolmentPost,
@@ -152,6 +160,29 @@ const Contents = HttpApiGroup.make("contents")
   )
   .middleware(Admitted)
 
+const Documents = HttpApiGroup.make("documents")
+  .add(
+    HttpApiEndpoint.get("roots", "/api/v1/roots", {
+      query: { after: Schema.optionalKey(Version) },
+      success: RootsAnswer,
+      error: ALWAYS
+    }),
+    HttpApiEndpoint.get("revocations", "/api/v1/revocations", {
+      success: Signed.annotate({ identifier: "Signed" }),
+      error: [...ALWAYS, P404]
+    }),
+    HttpApiEndpoint.get("certificate", "/api/v1/certificate", {
+      success: Signed.annotate({ identifier: "Signed" }),
+      error: [...ALWAYS, P404]
+    }),
+    HttpApiEndpoint.post("report", "/api/v1/report", {
+      payload: DeviceReport.annotate({ identifier: "DeviceReport" }),
+      success: ReportAnswer,
+      error: [...ALWAYS, P404, P413, P415]
+    })
+  )
+  .middleware(Admitted)
+
 /** Only for devices. Records that can't be read by themselves are answered in the receipt. */
 const Records = HttpApiGroup.make("records")
   .add(
@@ -177,6 +208,7 @@ export const Api = HttpApi.make("testferry")
   .add(Access)
   .add(Feeds)
   .add(Contents)
+  .add(Documents)
   .add(Records)
   .add(Health)
   .annotateMerge(

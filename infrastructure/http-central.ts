@@ -2,12 +2,13 @@
  * Reaches central over HTTPS: the ports Central and CentralDesk for devices with a network (protocol
  * §1 to §7). What can be asked again is asked again; contents continue where they broke off.
  */
-import { Effect, Layer, Schedule, type Schema, Stream } from "effect"
+import { Context, Effect, Layer, Schedule, type Schema, Stream } from "effect"
 import { enable } from "effect/schema/SchemaJITCompiler"
 import { ENTITY_KEYS_MAX } from "../application/answer.ts"
 import {
   Central,
   CentralDesk,
+  CentralDocuments,
   type CentralFailure,
   CentralInconsistent,
   FeedReset
@@ -18,7 +19,7 @@ import { Buckets, type Change, type Cursor, FeedPage } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { Capabilities } from "../domain/release.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
-import { BucketAnswer, EntitiesAnswer } from "./http-answers.ts"
+import { BucketAnswer, EntitiesAnswer, ReportAnswer, RootsAnswer } from "./http-answers.ts"
 import { type Line, makeExchange, type Reply, type Request } from "./http-exchange.ts"
 import { readContentRange } from "./http-range.ts"
 import {
@@ -49,8 +50,7 @@ export interface HttpCentralOptions extends Line, Omit<TokenOptions, "audience">
 }
 
 export const layer = (options: HttpCentralOptions) =>
-  Layer.effect(
-    Central,
+  Layer.effectContext(
     Effect.gen(function* () {
       const talk = makeTalk(yield* makeExchange(options), options.onClockOffset ?? ignore)
       const audience = `${options.issuer ?? options.baseUrl.replace(/\/+$/u, "")}/oauth/token`
@@ -59,7 +59,7 @@ export const layer = (options: HttpCentralOptions) =>
       const send = authorised(talk, token)
       const ask = <A, I>(schema: Schema.Codec<A, I>, request: Request) =>
         again(Effect.flatMap(send(request), (reply) => readValue(schema, reply)))
-      return Central.of({
+      const central = Central.of({
         capabilities: again(talk.json(Capabilities, get("/api/v1/capabilities"))).pipe(
           Effect.mapError(settled)
         ),
@@ -92,6 +92,21 @@ export const layer = (options: HttpCentralOptions) =>
         submit: (submission) =>
           ask(Signed, post("/api/v1/records", submission)).pipe(Effect.mapError(settled))
       })
+      const documents = CentralDocuments.of({
+        roots: (after) =>
+          ask(RootsAnswer, get(`/api/v1/roots?after=${after}`)).pipe(
+            Effect.map(({ roots }) => roots),
+            Effect.mapError(settled)
+          ),
+        revocations: Effect.mapError(ask(Signed, get("/api/v1/revocations")), settled),
+        certificate: Effect.mapError(ask(Signed, get("/api/v1/certificate")), settled),
+        report: (said) =>
+          ask(ReportAnswer, post("/api/v1/report", said)).pipe(
+            Effect.asVoid,
+            Effect.mapError(settled)
+          )
+      })
+      return Context.make(Central, central).pipe(Context.add(CentralDocuments, documents))
     })
   )
 

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   "wrong-proof": { status: 403, title: "Login or password, or key or secret, is wrong" },
   "no-organisation": { status: 403, title: "The sync manager belongs to no organisation" },
   "device-blocked": { status: 403, title: "The device is blocked" },
+  "device-revoked": { status: 403, title: "The device is revoked" },
   "not-found": { status: 404, title: "There is no such thing" },
   "method-not-allowed": { status: 405, title: "The method is not allowed here" },
   "request-timeout": { status: 408, title: "The request did not arrive in time" },
@@ -104,6 +105,7 @@ const oauthError = (code: Code): string => {
   const { status } = PROBLEMS[code]
   if (code === "unsupported-grant-type") return "unsupported_grant_type"
   if (status === 401) return "invalid_client"
+  if (status === 403) return "unauthorized_client"
   return status >= 500 || status === 429 ? "temporarily_unavailable" : "invalid_request"
 }
 

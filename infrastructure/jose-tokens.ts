@@ -5,7 +5,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes } from "node:crypto"
 import { Effect, Layer, Option, Schema } from "effect"
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose"
-import { type Assertion, Tokens } from "../application/ports.ts"
+import { type Assertion, Tokens } from "../application/token-ports.ts"
 
 /** An access token is good for ten minutes; a blocked client is refused at once all the same. */
 export const ACCESS_TOKEN_SECONDS = 600

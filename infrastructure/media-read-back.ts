@@ -43,17 +43,18 @@ export const makeBlockDigests = () => {
 }
 
 /**
- * Compares a synced file with the digests of its blocks. Fails with MediaError, E_READ_BACK at the
+ * Compares a synced file with the digests of its blocks; `onBytes` is told of each. Fails with MediaError, E_READ_BACK at the
  * first block that differs. Where direct reading is not to be had it reads as anybody does, and says
  * so.
  */
 export const readBack = (
   path: string,
-  digests: ReadonlyArray<string>
+  digests: ReadonlyArray<string>,
+  onBytes: (bytes: number) => Effect.Effect<void>
 ): Effect.Effect<ReadBack, MediaError> => {
-  const cached = Effect.as(compare(path, digests, 0), "cache" as const)
+  const cached = Effect.as(compare(path, digests, 0, onBytes), "cache" as const)
   if (!("O_DIRECT" in constants)) return cached
-  return compare(path, digests, constants.O_DIRECT).pipe(
+  return compare(path, digests, constants.O_DIRECT, onBytes).pipe(
     Effect.as("medium" as const),
     // Some file systems say so when the file is opened, others when it is read.
     Effect.catchIf(
@@ -63,7 +64,12 @@ export const readBack = (
   )
 }
 
-const compare = (path: string, digests: ReadonlyArray<string>, how: number) =>
+const compare = (
+  path: string,
+  digests: ReadonlyArray<string>,
+  how: number,
+  onBytes: (bytes: number) => Effect.Effect<void>
+) =>
   Effect.scoped(
     Effect.gen(function* () {
       const file = yield* openMedia(path, constants.O_RDONLY | constants.O_NOFOLLOW | how)
@@ -74,6 +80,7 @@ const compare = (path: string, digests: ReadonlyArray<string>, how: number) =>
         if (hash("sha256", bytes, "hex") !== digest) {
           return yield* new MediaError({ path, offset: at, code: "E_READ_BACK" })
         }
+        yield* onBytes(bytes.length)
       }
     })
   )

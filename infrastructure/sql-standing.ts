@@ -28,7 +28,7 @@ const make = Effect.gen(function* () {
       SELECT signed FROM documents WHERE kind = ${kind} AND version = ${version}`
     const kept = row === undefined ? undefined : yield* decodeSigned(row.signed)
     if (kept?.text !== signed.text)
-      yield* Effect.die(new Error(`another ${kind} ${version} was taken over meanwhile`))
+      return yield* Effect.die(new Error(`another ${kind} ${version} was taken over meanwhile`))
   }, Effect.orDie)
 
   return Standing.of({

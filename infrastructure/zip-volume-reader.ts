@@ -6,11 +6,11 @@
  * the archive are not: the signed manifest has better ones. What a volume says must not be trusted
  * before those were checked, and a volume may change on its stick between two reads.
  */
-import { constants } from "node:fs"
 import { Effect } from "effect"
-import { entryLimit, VOLUME_BYTES_MAX } from "../domain/volume-contents.ts"
+import { VOLUME_BYTES_MAX } from "../domain/bundle-manifest.ts"
+import { entryLimit } from "../domain/volume-contents.ts"
 import { type MediaError, ZipVolumeRefused } from "../domain/volume-refusal.ts"
-import { attempt, type MediaFile, openMedia, readExactly } from "./media-file.ts"
+import { attempt, type MediaFile, openMedia, READ_FLAGS, readExactly } from "./media-file.ts"
 import {
   type DirectoryEntry,
   END_BYTES,
@@ -93,9 +93,6 @@ export const openVolume = Effect.fn("openVolume")(function* (path: string) {
   return opened
 })
 
-/** No symbolic links, and no waiting for whoever might write into a pipe of that name. */
-const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
 const openRegular = Effect.fnUntraced(function* (path: string) {
   const file = yield* openMedia(path, READ_FLAGS).pipe(
     Effect.mapError((error) => {
@@ -109,7 +106,7 @@ const openRegular = Effect.fnUntraced(function* (path: string) {
   return { file, size: stat.size }
 })
 
-const LINK: Problem = { code: "ELOOP", detail: "it is a symbolic link" }
+const LINK: Problem = { code: "E_NOT_FILE", detail: "it is a symbolic link" }
 const NOT_A_FILE: Problem = { code: "E_NOT_FILE", detail: "it is no regular file" }
 
 const refused = (volume: string, { code, detail }: Problem) =>

@@ -2,13 +2,14 @@
  * Judges the records of a volume by the rules of format §2.2, so that all programs read the same
  * entries in it, or none. Each function gives the first problem it finds, or undefined.
  */
+
+import type { BundleCode } from "../domain/bundle-refusal.ts"
 import {
   entryLimit,
   VOLUME_DIRECTORY_BYTES_MAX,
   VOLUME_ENTRIES_MAX
 } from "../domain/volume-contents.ts"
 import { parseEntryName } from "../domain/volume-name.ts"
-import type { ZipVolumeCode } from "../domain/volume-refusal.ts"
 import {
   type DirectoryEntry,
   END_BYTES,
@@ -20,11 +21,11 @@ import {
 } from "./zip-records.ts"
 
 export interface Problem {
-  readonly code: ZipVolumeCode
+  readonly code: BundleCode
   readonly detail: string
 }
 
-const problem = (code: ZipVolumeCode, detail: string): Problem => ({ code, detail })
+const problem = (code: BundleCode, detail: string): Problem => ({ code, detail })
 
 /** Bit 3: checksum and sizes follow the data. */
 const DESCRIPTOR_FLAG = 0x0008

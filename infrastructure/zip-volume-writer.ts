@@ -9,23 +9,19 @@
  */
 import { createHash } from "node:crypto"
 import { constants } from "node:fs"
-import { open, rename, rm, statfs } from "node:fs/promises"
+import { rename, rm, statfs } from "node:fs/promises"
 import path from "node:path"
 import { PassThrough } from "node:stream"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type { Archiver } from "archiver"
 import { Effect, Stream } from "effect"
 import { NoSpace } from "../application/ports.ts"
+import { VOLUME_BYTES_MAX } from "../domain/bundle-manifest.ts"
 import type { Digest } from "../domain/id.ts"
-import {
-  entryLimit,
-  VOLUME_BYTES_MAX,
-  VOLUME_ENTRIES_MAX,
-  volumeBytes
-} from "../domain/volume-contents.ts"
+import { entryLimit, VOLUME_ENTRIES_MAX, volumeBytes } from "../domain/volume-contents.ts"
 import { PARTIAL_SUFFIX, parseEntryName } from "../domain/volume-name.ts"
 import { type MediaError, VolumeSourceChanged } from "../domain/volume-refusal.ts"
-import { attempt, type MediaFile, openMedia } from "./media-file.ts"
+import { attempt, type MediaFile, openMedia, syncFolder } from "./media-file.ts"
 import { makeBlockDigests, type ReadBack, readBack } from "./media-read-back.ts"
 import { openVolume } from "./zip-volume-reader.ts"
 
@@ -51,17 +47,18 @@ const MODE = 0o644
 /** Bytes between two syncs, so that an interruption waits for seconds of a slow stick, not minutes. */
 const SYNC_BYTES = 16 * 1_048_576
 /** Bytes that the file system may need beside the volume, for its tables. */
-const RESERVE = 1_048_576
+export const RESERVE = 1_048_576
 
 /**
  * Writes the volume with its entries in the order given, taking the place of a file of that name;
- * the folder must exist. Fails with NoSpace, with MediaError when the stick fails or gives back
+ * the folder must exist. `onReadBack` is told bytes as they are read again. Fails with NoSpace, with MediaError when the stick fails or gives back
  * something else, with VolumeSourceChanged, and with whatever a source fails; then nothing new has
  * the name and `<name>.partial` is gone. Entries that can't be in a volume are a defect.
  */
 export const writeVolume = Effect.fn("writeVolume")(function* <E, R>(
   file: string,
-  sources: ReadonlyArray<VolumeSource<E, R>>
+  sources: ReadonlyArray<VolumeSource<E, R>>,
+  onReadBack: (bytes: number) => Effect.Effect<void> = () => Effect.void
 ) {
   const size = checkedSize(sources)
   const partial = `${file}${PARTIAL_SUFFIX}`
@@ -71,7 +68,7 @@ export const writeVolume = Effect.fn("writeVolume")(function* <E, R>(
   yield* requireSpace(path.dirname(file), size)
   const source = yield* Effect.gen(function* () {
     const digests = yield* Effect.scoped(writeArchive(partial, size, sources))
-    const read = yield* readBack(partial, digests)
+    const read = yield* readBack(partial, digests, onReadBack)
     yield* checkEntries(partial, sources)
     yield* attempt(file, 0, () => rename(partial, file))
     return read
@@ -228,16 +225,4 @@ const checkEntries = (partial: string, sources: ReadonlyArray<VolumeSource<unkno
         return yield* Effect.die(new Error(`${partial} has other entries than were given`))
       }
     })
-  )
-
-/** Makes the new name durable, where the file system can. */
-const syncFolder = (folder: string) =>
-  attempt(folder, 0, async () => {
-    await using handle = await open(folder, constants.O_RDONLY)
-    await handle.sync()
-  }).pipe(
-    Effect.catchIf(
-      ({ code }) => code === "EINVAL" || code === "ENOTSUP" || code === "EPERM",
-      () => Effect.void
-    )
   )

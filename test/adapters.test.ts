@@ -5,6 +5,7 @@ import * as Feeds from "./contract/feeds.ts"
 import * as Holdings from "./contract/holdings.ts"
 import * as Ledgers from "./contract/ledgers.ts"
 import * as Records from "./contract/records.ts"
+import * as Streams from "./contract/streams.ts"
 import { DATABASES, freshCentral, freshDevice, shared } from "./support/wired.ts"
 
 for (const database of DATABASES) {
@@ -13,6 +14,8 @@ for (const database of DATABASES) {
   Feeds.suite(database, central)
   Clients.suite(database, central)
   Ledgers.centralSuite(database, central)
+  Streams.streamsSuite(`central's, ${database}`, central)
+  Streams.devicesSuite(database, central)
   Records.centralSuite(database, central)
 }
 
@@ -20,5 +23,6 @@ for (const engine of ["sqljs", "node"] as const) {
   const device = shared(freshDevice(engine))
   Holdings.suite(engine, device)
   Ledgers.deviceSuite(engine, device)
+  Streams.streamsSuite(`a device's, ${engine}`, device)
   Records.deviceSuite(engine, device)
 }

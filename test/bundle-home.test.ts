@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Result, Stream } from "effect"
+import { beginAnew } from "../application/begin-anew.ts"
 import { BundleKeys, Devices, Streams } from "../application/bundle-ports.ts"
 import { exportReport } from "../application/export-report.ts"
 import { hearReport } from "../application/hear-report.ts"
@@ -230,7 +231,8 @@ describe("central", () => {
       for (const lie of lies) {
         const forgery = newStick()
         forgery.notes.set(path, lie)
-        assert.strictEqual((yield* comeHome(town, forgery)).receipts, 0)
+        const nothing = yield* Effect.flip(comeHome(town, forgery))
+        assert.strictEqual(nothing.code, "E_NOT_FOUND")
       }
       assert.strictEqual((yield* cutFor(town, newStick())).mode, "full")
       assert.strictEqual((yield* comeHome(town, stick)).receipts, 1)
@@ -249,6 +251,24 @@ describe("central", () => {
       assert.deepStrictEqual((yield* known(town)).report, report)
       assert.isTrue(yield* town.office(hearReport({ ...older, serial: report!.serial + 1 })))
       assert.strictEqual((yield* cutFor(town, newStick())).mode, "full")
+    })
+  )
+
+  it.live("takes what a device sends that has not heard of its new life yet", () =>
+    Effect.gen(function* () {
+      const town = yield* Town.town
+      yield* roundTrip(town)
+      yield* town.office(beginAnew)
+      const stick = newStick()
+      yield* sendHome(town, stick)
+      assert.deepStrictEqual(results(yield* comeHome(town, stick)), ["received"])
+      assert.strictEqual((yield* known(town)).state?.epoch, 1)
+      const { exported, received } = yield* roundTrip(town)
+      assert.deepInclude(exported, { mode: "full", seq: 1 })
+      assert.deepStrictEqual(results(received), ["received"])
+      assert.deepInclude((yield* known(town)).state, { epoch: 2, seq: 1 })
+      const old = copyOf(stick)
+      assert.deepStrictEqual(results(yield* comeHome(town, old)), ["put aside: E_EPOCH"])
     })
   )
 

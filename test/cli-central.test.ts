@@ -64,15 +64,16 @@ describe.concurrent("central init", () => {
         assert.include(changed, "https://other.example")
         assert.deepStrictEqual(filesOf(join(data, "keys")), keys)
 
-        yield* refused(data, "E_OTHER_SIDE", ["device", "init", "--root-url", "https://x.example"])
-        yield* refused(data, "E_NOT_SET_UP", ["status"])
-        yield* refused(data, "E_DATABASE_CHANGED", [
-          "central",
-          "init",
-          "--database",
-          "postgres://x/y"
-        ])
-        yield* refused(join(folder, "nothing"), "E_NOT_SET_UP", ["central", "devices", "list"])
+        const elsewhere = ["central", "init", "--database", "postgres://x/y"]
+        yield* Effect.all(
+          [
+            refused(data, "E_OTHER_SIDE", ["device", "init", "--root-url", "https://x.example"]),
+            refused(data, "E_NOT_SET_UP", ["status"]),
+            refused(data, "E_DATABASE_CHANGED", elsewhere),
+            refused(join(folder, "nothing"), "E_NOT_SET_UP", ["central", "devices", "list"])
+          ],
+          { concurrency: 2, discard: true }
+        )
         assert.isFalse(fs.existsSync(join(folder, "nothing")))
       }),
     LONG
@@ -163,14 +164,15 @@ describe.concurrent("central's catalogue", () => {
       Effect.gen(function* () {
         const { data } = yield* office()
         const rivers = zip("rivers-qti21")
-        for (const args of [
+        const senseless = [
           ["publish", rivers, "--id", "with\nbreak"],
           ["publish", rivers, "--max-executions", "0"],
           ["publish", rivers, "--from", "2026-11-22T08:00:00Z", "--to", "2026-11-21T08:00:00Z"],
           ["remove", "nonsense"],
           ["credentials", "generate", "--organisation", ""],
           ["devices", "rename", "dev_unknown00", "Library"]
-        ]) {
+        ]
+        const refuse = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
           const answered = yield* json(data, ["central", ...args])
           assert.include([1, 2], answered.status, args.join(" "))
           assert.notInclude(
@@ -178,7 +180,8 @@ describe.concurrent("central's catalogue", () => {
             answered.json.refused?.code,
             args.join(" ")
           )
-        }
+        })
+        yield* Effect.forEach(senseless, refuse, { concurrency: 2, discard: true })
         const usage = yield* json(data, ["central", "import", "users", csv("proctors")])
         assert.deepStrictEqual([usage.status, usage.json.refused?.code], [2, "E_USAGE"])
         assert.include(usage.stderr, "--type")

@@ -317,7 +317,20 @@ const blob = (digit: string) => Digest.make(digit.repeat(64))
 const content = (name: string, of: Digest): Offer =>
   offer({ kind: "delivery", id: id(`dlv_${name}`) }, `{"content":{"blob":"${of}"}}`)
 
+/** The stamp of somebody whom 500 centers show; bytes that no database can make shorter. */
+const LONG_STAMP = Array.from({ length: 500 }, (_, at) => sha256(`center ${at}`)).join(" ")
+
 const counting = (claim: Claim) => {
+  claim(
+    "remembers a stamp of any length",
+    Effect.gen(function* () {
+      const feeds = yield* Feeds
+      const long = { ...put("long"), stamp: LONG_STAMP }
+      yield* append(ZERO, long)
+      assert.strictEqual((yield* feeds.stamps(ZERO)).get(keyText(long.key)), LONG_STAMP)
+      yield* append(ZERO, gone("long"))
+    })
+  )
   claim(
     "answers about 1,500 entities at once, by kind and id",
     Effect.gen(function* () {
@@ -348,6 +361,8 @@ const counting = (claim: Claim) => {
       yield* append(ZERO, content("d", blob("a")))
       yield* append(PLAIN, put("no delivery", `{"content":{"blob":"${blob("b")}"}}`))
       assert.isTrue(yield* feeds.offersBlob([PLAIN, ZERO], blob("a")))
+      assert.deepStrictEqual(yield* feeds.blobs([PLAIN, ZERO, STRANGE]), [blob("a")])
+      assert.deepStrictEqual(yield* feeds.blobs([]), [])
       assert.isFalse(yield* feeds.offersBlob([PLAIN, STRANGE], blob("a")))
       assert.isFalse(yield* feeds.offersBlob([], blob("a")))
       assert.isFalse(yield* feeds.offersBlob([PLAIN], blob("b")))
@@ -356,6 +371,7 @@ const counting = (claim: Claim) => {
       assert.isTrue(yield* feeds.offersBlob([ZERO], blob("c")))
       yield* append(ZERO, offer({ kind: "delivery", id: id("dlv_d") }, null))
       assert.isFalse(yield* feeds.offersBlob([ZERO], blob("c")))
+      assert.deepStrictEqual(yield* feeds.blobs([ZERO]), [])
     })
   )
 }

@@ -4,7 +4,13 @@ import { Effect, type Layer, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { Atomic, type Checked, Holdings } from "../../application/ports.ts"
 import { canonical } from "../../domain/canonical.ts"
-import { type Entity, type EntityKey, type Kind, keyText } from "../../domain/entity.ts"
+import {
+  type Entity,
+  type EntityKey,
+  type Kind,
+  keyText,
+  type TestCenter
+} from "../../domain/entity.ts"
 import { type Cursor, START } from "../../domain/feed.ts"
 import type { Digest, EntityId, OrganisationId } from "../../domain/id.ts"
 import { wrapId } from "../../domain/offer.ts"
@@ -28,7 +34,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Ports, E>) => {
   })
 }
 
-const center = (name: string, label = name): Entity => {
+const center = (name: string, label = name): TestCenter => {
   const { roster, ...record } = Records.center(name, ZERO, { label })
   return { ...record, roster: { version: roster.version, recipient: roster.recipient } }
 }
@@ -324,6 +330,26 @@ const finding = (claim: Claim) => {
       yield* bring(ZERO, [person("ann", tagOf("anna"))])
       assert.isTrue(Option.isNone(yield* holdings.personByTag(ZERO, tagOf("ann"))))
       assert.isTrue(Option.isSome(yield* holdings.personByTag(ZERO, tagOf("anna"))))
+    })
+  )
+
+  claim(
+    "finds who names an id: of the kinds asked for, and by the whole id, whatever is in it",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      const odd = id('usr_o"\\ä')
+      const naming = (name: string, ...proctors: ReadonlyArray<EntityId>) =>
+        ({ ...center(name), proctors }) satisfies Entity
+      const [a, b, c] = [naming("a", id("usr_ann")), naming("b", id("usr_anna")), naming("c", odd)]
+      yield* bring(ZERO, [a, b, c, person("ann")])
+      const found = (...ids: ReadonlyArray<EntityId>) =>
+        Effect.map(holdings.mentioning(ZERO, ["test-center"], ids), (those) => [...those].sort())
+      assert.deepStrictEqual(yield* found(id("usr_ann")), [a.id])
+      assert.deepStrictEqual(yield* found(id("usr_anna"), odd), [b.id, c.id])
+      assert.deepStrictEqual(yield* found(id("usr_an"), id("usr_o")), [])
+      assert.deepStrictEqual(yield* found(), [])
+      const elsewhere = holdings.mentioning(PLAIN, ["test-center"], [id("usr_ann")])
+      assert.deepStrictEqual(yield* elsewhere, [])
     })
   )
 

@@ -5,12 +5,12 @@
 import fs from "node:fs"
 import path from "node:path"
 import { Effect, Schema, Stream } from "effect"
-import { SqlClient } from "effect/sql"
 import { BundleKeys, Outgoing, type StagedFile } from "../../application/bundle-ports.ts"
 import type { Lines } from "../../domain/bundle-index.ts"
 import { canonical, type Json } from "../../domain/canonical.ts"
 import type { Purpose } from "../../domain/enrolment.ts"
 import type { DeviceSite } from "./site.ts"
+import { dump } from "./tables.ts"
 
 type Fields = Readonly<Record<string, Json>>
 const parse = Schema.decodeUnknownSync(
@@ -93,15 +93,7 @@ export const withFields = (change: (manifest: Fields) => Fields) =>
 
 /** Everything in a device's database but its history, and the names of its contents. */
 export const everything = (device: DeviceSite) =>
-  device.run(
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      const tables = yield* sql<{ name: string }>`
-        SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'history' ORDER BY name`
-      const rows = yield* Effect.forEach(tables, ({ name }) =>
-        Effect.map(sql`SELECT * FROM ${sql(name)}`, (found) => [name, JSON.stringify(found)])
-      )
-      const blobs = fs.readdirSync(path.join(device.directory, "blobs"), { recursive: true })
-      return { rows, blobs: blobs.map(String).sort() }
-    }).pipe(Effect.orDie)
-  )
+  Effect.map(device.run(dump()), ({ history: _, ...tables }) => {
+    const blobs = fs.readdirSync(path.join(device.directory, "blobs"), { recursive: true })
+    return { tables, blobs: blobs.map(String).sort() }
+  })

@@ -18,8 +18,9 @@ const full = () =>
 const writeSync = fs.writeSync
 const limited: typeof writeSync = new Proxy(writeSync, {
   apply: (target, self, given: Parameters<typeof writeSync>) => {
-    const [fd, data] = given
-    if (fd > STDERR) left -= Buffer.byteLength(data)
+    const [fd, data, , length] = given
+    // Of a database's memory only a part is written.
+    if (fd > STDERR) left -= typeof length === "number" ? length : Buffer.byteLength(data)
     if (left < 0) throw full()
     return Reflect.apply(target, self, given)
   }

@@ -1,7 +1,7 @@
 /** Archives that are no volumes of ours, each in one way, and what they must be refused with. */
 import { crc32 } from "node:zlib"
+import type { BundleCode } from "../../domain/bundle-refusal.ts"
 import { VOLUME_DIRECTORY_BYTES_MAX } from "../../domain/volume-contents.ts"
-import type { ZipVolumeCode } from "../../domain/volume-refusal.ts"
 import { zip64Bomb } from "./hostile-zips.ts"
 import { descriptor, type RawEnd, type RawEntry, rawZip } from "./raw-zip.ts"
 
@@ -32,7 +32,7 @@ const odd = (entry: Partial<RawEntry>) =>
 const later = (behind: Uint8Array) => odd({ flags: DESCRIPTOR, behind })
 const crc = crc32(data)
 
-type Case = readonly [claim: string, code: ZipVolumeCode, make: () => Uint8Array]
+type Case = readonly [claim: string, code: BundleCode, make: () => Uint8Array]
 
 const ends: ReadonlyArray<Case> = [
   ["is empty", "E_ZIP_EOCD", () => Buffer.alloc(0)],

@@ -5,6 +5,7 @@
  */
 import { Effect, Stream } from "effect"
 import {
+  BundleRefused,
   type FoundBundle,
   MediaFailed,
   Medium,
@@ -60,14 +61,14 @@ export const withStick =
   (stick: MemoryStick) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     effect.pipe(
-      Effect.provideService(Medium, medium(stick)),
+      Effect.provideService(Medium, mediumOf(stick)),
       Effect.provideService(Stick, writer(stick))
     )
 
-const medium = (stick: MemoryStick): Medium["Service"] => ({
-  find: () =>
-    Effect.sync(() =>
-      stick.bundles.map(
+export const mediumOf = (stick: MemoryStick): Medium["Service"] => ({
+  find: (from) =>
+    Effect.suspend(() => {
+      const found = stick.bundles.map(
         ({ of, seq, stream, volumes }): FoundBundle => ({
           stream,
           seq,
@@ -75,7 +76,9 @@ const medium = (stick: MemoryStick): Medium["Service"] => ({
           volumes: new Map([...volumes.keys()].map((at) => [at, `${stream}/${seq}/${at}`]))
         })
       )
-    ),
+      const none = { code: "E_NOT_FOUND" as const, detail: from, damages: [], missing: [] }
+      return found.length === 0 ? Effect.fail(new BundleRefused(none)) : Effect.succeed(found)
+    }),
   open: (found) =>
     Effect.sync(() => {
       const bundle = stick.bundles.find(
