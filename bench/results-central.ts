@@ -56,7 +56,7 @@ const serving = Effect.gen(function* () {
     Layer.provideMerge(layerCentral(directory, settings)),
     Layer.provide(Logger.layer([]))
   )
-  yield* Effect.gen(function* () {
+  return yield* Effect.gen(function* () {
     process.send?.({ certificate: setUp.certificate, tokens: yield* addDevices })
     return yield* Effect.never
   }).pipe(Effect.provide(layer))
