@@ -32,9 +32,19 @@ const { values, positionals } = parseArgs({
     size: { type: "string", default: String(TEST_TAKERS) },
     seed: { type: "string", default: "1" },
     only: { type: "string", multiple: true, default: [] },
-    json: { type: "string" }
+    json: { type: "string" },
+    bytes: { type: "string", default: "2GiB" },
+    single: { type: "string" }
   }
 })
+
+// A workload of its own kind: bundles, in files, beside other programs.
+if (positionals.includes("w6")) {
+  const { readBytes, runW6 } = await import("./w6.ts")
+  const { bytes, single } = values
+  await runW6({ bytes: readBytes(single ?? bytes), single: single !== undefined })
+  process.exit()
+}
 
 /** Testferry's own contender comes first; the run says so when it is not there. */
 const contenders = async (): Promise<ReadonlyArray<Contender>> => {

@@ -173,10 +173,11 @@ const layerSittings = (keys: FileKeys) =>
 /** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
+  const outgoing = path.join(directory, "outgoing")
   return Layer.mergeAll(
-    FileBlobs.layer(blobs),
+    FileBlobs.layer(blobs, OutgoingFiles.digestsIn(outgoing)),
     IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
-    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs }),
+    OutgoingFiles.layer({ directory: outgoing, blobs }),
     StickMedium.layer,
     StickWriter.layer
   )
