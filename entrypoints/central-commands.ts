@@ -25,6 +25,7 @@ import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from
 import { servedOpening } from "./opening-commands.ts"
 import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { resultsKeyCommands } from "./results-key-commands.ts"
 import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
@@ -335,6 +336,7 @@ const sheetNeeded = (people: number): Refused =>
 /** All of them, as the control socket serves them. */
 export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   ...servedOpening,
+  ...resultsKeyCommands,
   importUsers,
   importTestCenters,
   importEligibilityRows,
