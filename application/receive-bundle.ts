@@ -56,7 +56,13 @@ export interface Received {
 /** Fails with BundleRefused only when the medium cannot be read; else each bundle has its result. */
 export const receiveBundles = Effect.fn("receiveBundles")(function* (from: string) {
   const medium = yield* Medium
-  const homeward = (yield* medium.find(from))
+  const found = yield* Effect.result(medium.find(from))
+  // A stick may carry nothing but receipts.
+  if (Result.isFailure(found)) {
+    const receipts = found.failure.code === "E_NOT_FOUND" ? yield* hearReceipts(from) : 0
+    return receipts > 0 ? { bundles: [], receipts } : yield* found.failure
+  }
+  const homeward = found.success
     .filter(({ stream }) => stream.startsWith("d2c."))
     .sort((a, b) => (a.stream === b.stream ? a.seq - b.seq : a.stream < b.stream ? -1 : 1))
   const bundles = yield* Effect.forEach(homeward, (found) => receiveOne(from, found))

@@ -20,7 +20,7 @@ import type { Signed } from "../domain/enrolment.ts"
 import type { Digest, Recipient } from "../domain/id.ts"
 import type { RootDocument } from "../domain/root.ts"
 import { nextPlace } from "../domain/stream.ts"
-import { cut } from "../domain/volumes.ts"
+import { cut, rootsBytes } from "../domain/volumes.ts"
 import {
   BundleKeys,
   Outgoing,
@@ -103,7 +103,7 @@ export const cutBundle = Effect.fn("cutBundle")(function* (draft: Draft, options
     cut(files, {
       volume: options.volumeBytes,
       segment: options.segmentBytes,
-      extra: bytesOf(draft.roots)
+      extra: rootsBytes(draft.roots)
     })
   )
   const staged = new Map(files.map((file) => [file.name, file.staged]))
@@ -227,12 +227,3 @@ const progress = (
   bytes: number,
   totalBytes: number
 ) => report({ kind, label, phase, done: phase === "finished" ? 1 : 0, total: 1, bytes, totalBytes })
-
-/** A root document, its signatures, and what a volume needs for their entries. */
-const bytesOf = (roots: ReadonlyArray<Signed>): number =>
-  roots.reduce(
-    (sum, { signatures, text }) =>
-      sum + [text, ...signatures].reduce((all, one) => all + 3 * one.length + ENTRY_BYTES, 0),
-    0
-  )
-const ENTRY_BYTES = 400

@@ -39,6 +39,8 @@ import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
 import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
+import * as StickMedium from "../infrastructure/stick-medium.ts"
+import * as StickWriter from "../infrastructure/stick-writer.ts"
 import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
@@ -136,13 +138,15 @@ export const layerDeviceWith = (keys: FileKeys) =>
     SqlStreams.layer
   ).pipe(Layer.provideMerge(layerTrust))
 
-/** Contents, and beside them the files of bundles that come and go. */
+/** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
   return Layer.mergeAll(
     FileBlobs.layer(blobs),
     IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
-    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs })
+    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs }),
+    StickMedium.layer,
+    StickWriter.layer
   )
 }
 

@@ -385,6 +385,11 @@ describe("a bundle", () => {
       yield* cutFor(town, stick, { full: true })
       const [mended] = Option.getOrThrow((yield* give(town, stick)).synced).organisations
       assert.isTrue(Option.isSome(mended!.audited))
+      // The content is here already, and is not read again.
+      assert.deepStrictEqual(
+        [...stick.reads.keys()].filter((read) => read.startsWith("p/000002")),
+        []
+      )
       yield* assertEqual(town)
     })
   )

@@ -5,6 +5,7 @@
  */
 import { Effect, Stream } from "effect"
 import {
+  BundleRefused,
   type FoundBundle,
   MediaFailed,
   Medium,
@@ -65,9 +66,9 @@ export const withStick =
     )
 
 export const mediumOf = (stick: MemoryStick): Medium["Service"] => ({
-  find: () =>
-    Effect.sync(() =>
-      stick.bundles.map(
+  find: (from) =>
+    Effect.suspend(() => {
+      const found = stick.bundles.map(
         ({ of, seq, stream, volumes }): FoundBundle => ({
           stream,
           seq,
@@ -75,7 +76,9 @@ export const mediumOf = (stick: MemoryStick): Medium["Service"] => ({
           volumes: new Map([...volumes.keys()].map((at) => [at, `${stream}/${seq}/${at}`]))
         })
       )
-    ),
+      const none = { code: "E_NOT_FOUND" as const, detail: from, damages: [], missing: [] }
+      return found.length === 0 ? Effect.fail(new BundleRefused(none)) : Effect.succeed(found)
+    }),
   open: (found) =>
     Effect.sync(() => {
       const bundle = stick.bundles.find(
