@@ -34,6 +34,7 @@ import {
 } from "./check-bundle.ts"
 import { collectParts, demandWhole } from "./collect-parts.ts"
 import { hearReceipts, hearReport } from "./hear-report.ts"
+import { byAge } from "./order-bundles.ts"
 import { Atomic, Blobs, Clients, Hashing, History } from "./ports.ts"
 
 export interface ReceivedBundle {
@@ -62,10 +63,13 @@ export const receiveBundles = Effect.fn("receiveBundles")(function* (from: strin
     const receipts = found.failure.code === "E_NOT_FOUND" ? yield* hearReceipts(from) : 0
     return receipts > 0 ? { bundles: [], receipts } : yield* found.failure
   }
-  const homeward = found.success
-    .filter(({ stream }) => stream.startsWith("d2c."))
-    .sort((a, b) => (a.stream === b.stream ? a.seq - b.seq : a.stream < b.stream ? -1 : 1))
-  const bundles = yield* Effect.forEach(homeward, (found) => receiveOne(from, found))
+  const homeward = found.success.filter(({ stream }) => stream.startsWith("d2c."))
+  const streams = [...new Set(homeward.map(({ stream }) => stream))].sort()
+  const bundles: Array<ReceivedBundle> = []
+  for (const one of streams) {
+    const ordered = yield* byAge(homeward.filter(({ stream }) => stream === one))
+    for (const bundle of ordered) bundles.push(yield* receiveOne(from, bundle))
+  }
   return { bundles, receipts: yield* hearReceipts(from) } satisfies Received
 })
 
