@@ -79,6 +79,7 @@ const take = Effect.fnUntraced(function* (
   membership: Membership,
   options: ImportOptions
 ) {
+  const incoming = yield* Incoming
   const medium = yield* Medium
   const streams = yield* Streams
   const found = yield* medium.find(from)
@@ -91,6 +92,8 @@ const take = Effect.fnUntraced(function* (
   const checked = yield* check(chosen, membership, now, options)
   const { bundle, judgement } = checked
   if (judgement === "already applied") {
+    // A kill may have come before this.
+    yield* incoming.drop(bundle.digest)
     const receiptWritten = options.dryRun
       ? false
       : yield* giveReceipt(from, receiptOf(bundle, "already", null, now))

@@ -104,12 +104,15 @@ const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
   const medium = yield* Medium
   const hashing = yield* Hashing
   const devices = yield* Devices
+  const incoming = yield* Incoming
   const opened = yield* medium.open(found)
   const known = (yield* devices.quarantined).find(
     ({ manifest }) => manifest === hashing.sha256(opened.manifest.text)
   )
   const checked = yield* Effect.result(check(found, opened, now))
   if (Result.isSuccess(checked) && checked.success.judgement === "already applied") {
+    // A kill may have come before this.
+    yield* incoming.drop(checked.success.bundle.digest)
     return { receipt: receiptOf(checked.success.bundle, "already", null, now) }
   }
   // Also for one that is not believed: without its form it is no bundle, and nothing can be kept.
@@ -117,6 +120,7 @@ const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
     ? checked.success.bundle
     : yield* unbelieved(found, opened, checked.failure)
   if (known !== undefined && Result.isFailure(checked)) {
+    yield* incoming.drop(bundle.digest)
     return { receipt: receiptOf(bundle, "quarantined", known.code, now) }
   }
   yield* collect(found, opened, bundle)
