@@ -209,6 +209,17 @@ describe("writeVolume leaves nothing behind", () => {
     })
   )
 
+  it.effect("when only the sync of what was written long before fails", () =>
+    Effect.gen(function* () {
+      const big = source("p/000003.age", Buffer.alloc(17 * MIB, "sealed"), MIB)
+      let syncs = 0
+      const error = yield* failureOf(big, ({ method }) =>
+        method === "sync" && ++syncs === 1 ? "EIO" : undefined
+      )
+      assert.deepInclude(error, { _tag: "MediaError", code: "EIO" })
+    })
+  )
+
   it.effect("when the stick keeps other bytes than it was given", () =>
     Effect.gen(function* () {
       const big = source("p/000003.age", Buffer.alloc(5 * MIB, "sealed"), MIB)
