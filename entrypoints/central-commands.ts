@@ -20,6 +20,7 @@ import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
 import { approveCommands } from "./approve-commands.ts"
+import { carryCommands } from "./carry-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { servedOpening } from "./opening-commands.ts"
@@ -344,6 +345,7 @@ const sheetNeeded = (people: number): Refused =>
 /** All of them, as the control socket serves them. */
 export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   ...servedOpening,
+  ...carryCommands,
   ...resultsKeyCommands,
   importUsers,
   importTestCenters,
