@@ -33,6 +33,7 @@ import {
   stateOf
 } from "./check-bundle.ts"
 import { type Collecting, collectParts, demandWhole } from "./collect-parts.ts"
+import { byAge } from "./order-bundles.ts"
 import { Blobs, DeviceIdentity, History, Holdings, Lease, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
 import { NotEnrolled, rememberCancelled, type Synced } from "./sync.ts"
@@ -78,6 +79,7 @@ const take = Effect.fnUntraced(function* (
   membership: Membership,
   options: ImportOptions
 ) {
+  const incoming = yield* Incoming
   const medium = yield* Medium
   const streams = yield* Streams
   const found = yield* medium.find(from)
@@ -90,6 +92,8 @@ const take = Effect.fnUntraced(function* (
   const checked = yield* check(chosen, membership, now, options)
   const { bundle, judgement } = checked
   if (judgement === "already applied") {
+    // A kill may have come before this.
+    yield* incoming.drop(bundle.digest)
     const receiptWritten = options.dryRun
       ? false
       : yield* giveReceipt(from, receiptOf(bundle, "already", null, now))
@@ -125,7 +129,7 @@ const choose = Effect.fnUntraced(function* (
   { device }: Membership
 ) {
   const mine = streamOf("c2d", device)
-  const newest = found.filter(({ stream }) => stream === mine).sort((a, b) => b.seq - a.seq)[0]
+  const newest = (yield* byAge(found.filter(({ stream }) => stream === mine))).at(-1)
   if (newest !== undefined) return newest
   const [other] = found.filter(({ stream }) => stream.startsWith("c2d."))
   if (other !== undefined) {

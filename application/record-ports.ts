@@ -6,6 +6,7 @@
  * device's wiring has no `ResultsOpener`; neither has central's server.
  */
 import { Context, type Effect, type Option, type Result, type Stream } from "effect"
+import type { ExportedResult } from "../domain/export.ts"
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import {
@@ -15,7 +16,18 @@ import {
   type EndStage,
   SENT_BY_DEFAULT
 } from "../domain/lifecycle.ts"
+import type {
+  OpenedDocument,
+  Opening,
+  OpeningOutcome,
+  OpeningRun,
+  ResultsFilter,
+  SealedResult,
+  Unopened
+} from "../domain/opening.ts"
 import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+import type { Catalogue } from "./ports.ts"
+import type { Refused } from "./refused.ts"
 
 // ---------------------------------------------------------------- device
 
@@ -150,6 +162,8 @@ export class Records extends Context.Service<
       readonly organisation: OrganisationId | undefined
       readonly device: DeviceId | undefined
     }) => Stream.Stream<KeptRecord>
+    /** One record, inside `Atomic`: nobody else moves it before the transaction ends. */
+    readonly find: (device: DeviceId, sha256: Digest) => Effect.Effect<Option.Option<KeptRecord>>
     /** Follows an arrow of its life at central; dies where there is none. */
     readonly move: (
       device: DeviceId,
@@ -182,14 +196,24 @@ export interface OpenedResult {
   readonly sha256: Digest
   readonly document: ResultDocument
   readonly openedAt: number
+  /** The same execution and revision was opened from other bytes too: a person must look. */
+  readonly conflict: boolean
 }
 
 /** Opened results; in a database role, or on a machine, that the server does not share. */
 export class OpenedResults extends Context.Service<
   OpenedResults,
   {
-    /** Idempotent by device and digest. */
-    readonly put: (results: ReadonlyArray<OpenedResult>) => Effect.Effect<void>
+    /**
+     * Keeps results, inside `Atomic`, and answers for each whether it was "new", there before
+     * ("same"), or a "duplicate": new, but its execution and revision had been opened from other
+     * bytes. Both are kept then, and both are flagged. Of two processes that put the same one at
+     * once, only one is told "new".
+     */
+    readonly put: (
+      results: ReadonlyArray<Omit<OpenedResult, "conflict">>
+    ) => Effect.Effect<ReadonlyArray<"new" | "same" | "duplicate">>
+    /** Oldest first, by the time of opening and then by digest. */
     readonly list: (filter: {
       readonly delivery: EntityId | undefined
       readonly organisation: OrganisationId | undefined
@@ -197,8 +221,38 @@ export class OpenedResults extends Context.Service<
   }
 >()("testferry/OpenedResults") {}
 
-/** Why a sealed result was not opened. None of them stops the rest. */
-export type Unopened = "wrong-key" | "altered" | "bad-signature" | "unknown-device" | "duplicate"
+/**
+ * Whoever keeps sealed results, as the decrypt command meets them: the database itself, a server
+ * over its socket or HTTPS, or a folder. Each fails with Refused when it can't go on.
+ */
+export class SealedResults extends Context.Service<
+  SealedResults,
+  {
+    /** How many are to be opened: those never tried, and those that could not be opened before. */
+    readonly waiting: (filter: ResultsFilter) => Effect.Effect<number, Refused>
+    /** Puts back what could not be opened before: this time the key may be the right one. */
+    readonly retry: (filter: ResultsFilter) => Effect.Effect<void, Refused>
+    /**
+     * Gives the next batch to `open`, and keeps what that answers before it ends: one step, all of it
+     * or nothing. Answers what each counts as, in that order; undefined when none was left.
+     */
+    readonly step: (
+      filter: ResultsFilter,
+      open: (batch: ReadonlyArray<SealedResult>) => Effect.Effect<ReadonlyArray<Opening>>
+    ) => Effect.Effect<ReadonlyArray<OpeningOutcome> | undefined, Refused>
+    /** Writes a line about the run for the auditor. */
+    readonly ended: (run: OpeningRun) => Effect.Effect<void, Refused>
+  }
+>()("testferry/SealedResults") {}
+
+/** Keeps several processes on one database from opening the same results at the same time. */
+export class Claims extends Context.Service<
+  Claims,
+  {
+    /** Inside `Atomic`: which of these are this transaction's alone until it ends. Never waits. */
+    readonly claim: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<boolean>>
+  }
+>()("testferry/Claims") {}
 
 /** Opens results: only where a person has unlocked the results key. */
 export class ResultsOpener extends Context.Service<
@@ -213,6 +267,29 @@ export class ResultsOpener extends Context.Service<
         /** Raw public keys of the device that sent it, in base64: any of them may have signed. */
         readonly signers: ReadonlyArray<string>
       }>
-    ) => Effect.Effect<ReadonlyArray<Result.Result<ResultDocument, Unopened>>>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
+
+/** The names that people and deliveries have, where they are at hand. */
+export class Names extends Context.Service<Names, Pick<Catalogue["Service"], "byIds">>()(
+  "testferry/Names"
+) {}
+
+/** Where results are written out to: a folder that a person chose, in the form they chose. */
+export class ExportFiles extends Context.Service<
+  ExportFiles,
+  {
+    /**
+     * Writes file by file, each whole or not at all. Runs the stream once or twice (a table needs its
+     * columns first). Fails with Refused when the folder can't be written.
+     */
+    readonly write: <R>(
+      results: () => Stream.Stream<ExportedResult, never, R>
+    ) => Effect.Effect<
+      { readonly results: number; readonly files: ReadonlyArray<string> },
+      Refused,
+      R
+    >
+  }
+>()("testferry/ExportFiles") {}

@@ -47,7 +47,8 @@ export const HistoryEntry = Schema.Struct({
     "device",
     "credential",
     "root",
-    "revocation"
+    "revocation",
+    "decrypt"
   ]),
   who: Schema.String,
   device: Schema.NullOr(Schema.String),

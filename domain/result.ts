@@ -54,13 +54,18 @@ export const ResultDocument = Schema.Struct({
 })
 export type ResultDocument = typeof ResultDocument.Type
 
+/** Armored signatures of one document; a device has one key. */
+export const ResultSignatures = Schema.Array(Schema.String.check(Schema.isMaxLength(4_096))).check(
+  Schema.isMaxLength(4)
+)
+
 /**
- * What is sealed: the canonical text of the document, and the device's signature. Like `Signed`, but
- * with room for a whole session: by the limit of `Signed` a long result could never be read.
+ * What is sealed: the canonical text of a ResultDocument, and signatures over its UTF-8 bytes (purpose
+ * "result"). As `Signed` of enrolment.ts, but as long as a record may be.
  */
 export const SignedResult = Schema.Struct({
   text: Schema.String.check(Schema.isMaxLength(RECORD_BYTES_MAX)),
-  signatures: Schema.Array(Schema.String.check(Schema.isMaxLength(4_096)))
+  signatures: ResultSignatures
 })
 export type SignedResult = typeof SignedResult.Type
 

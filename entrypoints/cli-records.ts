@@ -6,6 +6,8 @@ import { DeviceId, Digest, EntityId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import { CentralStage } from "../domain/lifecycle.ts"
 import { atCentral } from "./at-central.ts"
+import { pack, unpack } from "./cli-carry.ts"
+import { decrypt, exportCommand } from "./cli-results.ts"
 import { answer } from "./cli-run.ts"
 import { Positive } from "./command.ts"
 import type * as RecordCommands from "./record-commands.ts"
@@ -139,7 +141,15 @@ const showAside = ({ more, records }: Listed): string =>
 
 export const resultsTree = Command.make("results").pipe(
   Command.withDescription("Sealed results that came home"),
-  Command.withSubcommands([listOf("result", "sealed results"), completeness, quarantine])
+  Command.withSubcommands([
+    listOf("result", "sealed results"),
+    completeness,
+    quarantine,
+    decrypt,
+    exportCommand,
+    pack,
+    unpack
+  ])
 )
 
 export const sessionsTree = Command.make("sessions").pipe(

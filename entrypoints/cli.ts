@@ -5,6 +5,7 @@ import { bundleTree } from "./cli-bundle.ts"
 import { centralTree } from "./cli-central.ts"
 import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
+import { keysTree } from "./cli-keys.ts"
 import { logsTree, ltiUsersTree, resultsTree, sessionsTree } from "./cli-records.ts"
 import { root, runCli } from "./cli-run.ts"
 
@@ -20,6 +21,7 @@ const cli = root.pipe(
     bundleTree,
     statusTree,
     historyTree,
+    keysTree,
     resultsTree,
     sessionsTree,
     logsTree,

@@ -38,6 +38,7 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOpened from "../infrastructure/sql-opened.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import * as SqlRecords from "../infrastructure/sql-records.ts"
 import * as SqlSessions from "../infrastructure/sql-sessions.ts"
@@ -106,7 +107,9 @@ export const layerCentralWith = (
     BundleKeys.layerCentral(keys),
     SqlStreams.layer,
     SqlDevices.layer,
-    Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing)
+    Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
+    SqlOpened.layerOpened,
+    SqlOpened.layerClaims
   ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
@@ -170,10 +173,11 @@ const layerSittings = (keys: FileKeys) =>
 /** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
+  const outgoing = path.join(directory, "outgoing")
   return Layer.mergeAll(
-    FileBlobs.layer(blobs),
+    FileBlobs.layer(blobs, OutgoingFiles.digestsIn(outgoing)),
     IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
-    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs }),
+    OutgoingFiles.layer({ directory: outgoing, blobs }),
     StickMedium.layer,
     StickWriter.layer
   )

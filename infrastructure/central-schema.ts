@@ -258,6 +258,32 @@ const records = Effect.gen(function* () {
   })
 })
 
+/**
+ * Opened results, in a table of their own: on PostgreSQL the role of the server needs no right to
+ * read their documents (docs/operations.md, "Who may read opened results").
+ */
+const opened = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE opened_results (
+      device TEXT NOT NULL,
+      sha256 TEXT NOT NULL,
+      execution TEXT NOT NULL,
+      revision ${integer} NOT NULL,
+      delivery TEXT NOT NULL,
+      organisation TEXT NOT NULL,
+      opened_ms ${integer} NOT NULL,
+      document TEXT NOT NULL,
+      PRIMARY KEY (device, sha256)
+    ) ${table}`
+  yield* sql`CREATE INDEX opened_by_execution ON opened_results (execution, revision)`
+  yield* sql`CREATE INDEX opened_by_age ON opened_results (opened_ms, sha256, device)`
+  // The next to be opened, without a walk over those that were.
+  yield* sql`
+    CREATE INDEX records_by_stage ON records (kind, stage, received_ms, device, number, sha256)`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
@@ -266,5 +292,6 @@ export const centralMigrations = {
   "0005_forgetting": forgetting,
   "0006_standing": standing,
   "0007_bundles": devices,
-  "0008_records": records
+  "0008_records": records,
+  "0009_opened": opened
 }

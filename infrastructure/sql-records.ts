@@ -103,14 +103,7 @@ const make = Effect.gen(function* () {
           ])
     ]
     const rows = yield* sql`
-      SELECT r.device, r.number, r.prev, r.kind, r.id, r.revision, r.sha256, r.stage, r.received_ms,
-        r.carrier, r.reason, r.conflict, r.altered,
-        CASE WHEN r.kind = 'test-session' AND r.delivery IS NOT NULL THEN r.body ELSE (
-          SELECT s.body FROM records s
-          WHERE s.device = r.device AND s.result = r.sha256 AND s.stage = 'stored'
-          ORDER BY s.number, s.sha256 LIMIT 1
-        ) END AS session
-      FROM records r
+      SELECT ${columns(sql)} FROM records r
       WHERE ${sql.and(conditions)}
       ORDER BY r.received_ms, r.device, r.number, r.sha256
       LIMIT ${PAGE_ROWS}`
@@ -131,6 +124,18 @@ const make = Effect.gen(function* () {
       Stream.paginate(undefined as Key | undefined, (after) =>
         Effect.map(page(filter, after), ([rows, next]) => [rows.map(kept), next] as const)
       ),
+
+    find: Effect.fn("Records.find")(function* (device, sha256) {
+      // Whoever asks is about to move it: on PostgreSQL the others wait for what comes of that.
+      yield* sql.onDialectOrElse({
+        pg: () => sql`
+          SELECT sha256 FROM records WHERE device = ${device} AND sha256 = ${sha256} FOR UPDATE`,
+        orElse: () => Effect.void
+      })
+      const rows = yield* sql`
+        SELECT ${columns(sql)} FROM records r WHERE r.device = ${device} AND r.sha256 = ${sha256}`
+      return Option.fromUndefinedOr((yield* decodeRows(rows)).map(kept)[0])
+    }, Effect.orDie),
 
     move: Effect.fn("Records.move")(function* (device, sha256, event, reason) {
       const [row] = yield* stageOf({ device, sha256 })
@@ -174,6 +179,16 @@ const make = Effect.gen(function* () {
     }, Effect.orDie)
   })
 })
+
+/** What is known of a record without its bytes, and what its session says. */
+const columns = (sql: SqlClient.SqlClient) => sql`
+  r.device, r.number, r.prev, r.kind, r.id, r.revision, r.sha256, r.stage, r.received_ms,
+  r.carrier, r.reason, r.conflict, r.altered,
+  CASE WHEN r.kind = 'test-session' AND r.delivery IS NOT NULL THEN r.body ELSE (
+    SELECT s.body FROM records s
+    WHERE s.device = r.device AND s.result = r.sha256 AND s.stage = 'stored'
+    ORDER BY s.number, s.sha256 LIMIT 1
+  ) END AS session`
 
 type Filter = Parameters<Records["Service"]["list"]>[0]
 type Key = Pick<typeof Row.Type, "received_ms" | "device" | "number" | "sha256">
