@@ -83,7 +83,7 @@ export const countOwed = Effect.fnUntraced(function* (
 })
 
 /** A wider setting sends what waited only because of the narrower one. */
-const queueWhatWaited = Effect.gen(function* () {
+export const queueWhatWaited = Effect.gen(function* () {
   const atomic = yield* Atomic
   const outbox = yield* Outbox
   const { statusExecutionsToSync: ends } = yield* Sending

@@ -98,10 +98,13 @@ export const bundleExport = defineCommand({
 export const HomeReport = Schema.Struct({
   seq: Schema.Int,
   acknowledges: Schema.Int,
+  records: Schema.Int,
+  results: Schema.Int,
   volumes: Schema.Int,
   bytes: Schema.Int,
   written: Schema.NullOr(Written)
 })
+export type HomeReport = typeof HomeReport.Type
 
 export const bundleSend = defineCommand({
   name: "bundle.send",
@@ -196,7 +199,15 @@ const nobodyIn = (organisation: OrganisationId) =>
 // ---------------------------------------------------------------- import
 
 export const ImportReport = Schema.Struct({
-  seq: Schema.Int,
+  /** Null when the stick brought nothing but receipts. */
+  seq: Schema.NullOr(Schema.Int),
+  receipts: Schema.Struct({
+    heard: Schema.Int,
+    acknowledged: Schema.Int,
+    results: Schema.Int,
+    trouble: Schema.Array(Schema.Struct({ id: Schema.String, reason: Schema.String })),
+    ignored: Schema.Array(Schema.String)
+  }),
   already: Schema.Boolean,
   applied: Schema.Boolean,
   sync: Schema.NullOr(SyncReport),
@@ -241,7 +252,7 @@ const importReportOf = Effect.fnUntraced(function* ({
   const sync = Option.isNone(synced) ? null : yield* syncReport(synced.value, [])
   const left = sync?.exit === 3 || (!rest.applied && sync?.dryRun === false)
   return {
-    seq: bundle.manifest.seq,
+    seq: bundle?.manifest.seq ?? null,
     already: judgement === "already applied",
     sync,
     ...rest,
@@ -256,7 +267,14 @@ export const ReceiveReport = Schema.Struct({
       seq: Schema.Int,
       status: Schema.Literals(["received", "already", "quarantined", "refused"]),
       refused: Schema.NullOr(Refused),
-      receiptWritten: Schema.Boolean
+      receiptWritten: Schema.Boolean,
+      carried: Schema.Struct({
+        records: Schema.Int,
+        results: Schema.Int,
+        putAside: Schema.Int,
+        refused: Schema.Int
+      }),
+      recordReceipts: Schema.Int
     })
   ),
   receipts: Schema.Int,
@@ -278,15 +296,16 @@ export const bundleReceive = defineCommand({
 })
 
 const receiveReportOf = ({ bundles, receipts }: Received): ReceiveReport => {
-  const rows = bundles.map(({ device, receiptWritten, result, seq }) => ({
-    device,
-    seq,
-    receiptWritten,
+  const rows = bundles.map(({ result, ...rest }) => ({
+    ...rest,
     status: Result.isSuccess(result) ? result.success.status : ("refused" as const),
     refused: Result.isSuccess(result)
       ? null
       : fromBundle("A bundle was not received.", result.failure)
   }))
-  const left = rows.some(({ status }) => status === "refused" || status === "quarantined")
+  const left = rows.some(
+    ({ carried, status }) =>
+      status === "refused" || status === "quarantined" || carried.putAside + carried.refused > 0
+  )
   return { bundles: rows, receipts, ...(left ? { exit: 3 as const } : {}) }
 }

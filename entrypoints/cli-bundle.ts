@@ -10,7 +10,7 @@ import { DeviceId, OrganisationId } from "../domain/id.ts"
 import { atCentral } from "./at-central.ts"
 import { answerAtDevice } from "./at-device.ts"
 import type { InspectReport, VerifyReport } from "./bundle-checks.ts"
-import type { ExportsReport, ImportReport, ReceiveReport } from "./bundle-commands.ts"
+import type { ExportsReport, HomeReport, ImportReport, ReceiveReport } from "./bundle-commands.ts"
 import { damageText } from "./bundle-refusals.ts"
 import { answer, shared } from "./cli-run.ts"
 import { sideOf } from "./settings.ts"
@@ -58,11 +58,7 @@ const exportTree = Command.make(
     const place = { to: path.resolve(to), volumeBytes: Option.getOrNull(maxVolume), dryRun }
     if (sideOf(data) === "device") {
       const { bundleSend } = yield* load
-      return yield* answerAtDevice(
-        () => bundleSend,
-        place,
-        (report) => showWritten(`Bundle ${report.seq} to central`, report)
-      )
+      return yield* answerAtDevice(() => bundleSend, place, showHome)
     }
     const { bundleExport } = yield* load
     const args = {
@@ -104,6 +100,15 @@ const showExports = ({ bundles, dryRun, refused }: ExportsReport): string =>
     ),
     ...(dryRun ? ["Nothing was written: this was a dry run."] : [])
   ].join("\n")
+
+const showHome = (report: HomeReport): string => {
+  const written = showWritten(`Bundle ${report.seq} to central`, report)
+  if (report.records === 0) return written
+  const what = `${count(report.results)} results (${count(report.records)} records)`
+  return report.written === null
+    ? `${written}\n${what} would be on the stick.`
+    : `${written}\n${what} on the stick; keep this machine's data until the receipt comes.`
+}
 
 interface Writing {
   readonly volumes: number
@@ -168,6 +173,7 @@ const showImport = (report: ImportReport): string =>
     ...(report.clockBehind
       ? ["The clock of this machine is behind: central has signed later than it shows. Set it."]
       : []),
+    ...showReceipts(report.receipts),
     ...(report.already ? [`Bundle ${report.seq} was imported before; nothing changed.`] : []),
     ...(report.sync === null ? [] : [showSync(report.sync)]),
     ...report.ahead.map((one) => `${one}: this machine is already further than the bundle.`),
@@ -179,17 +185,29 @@ const showImport = (report: ImportReport): string =>
         : [])
   ].join("\n")
 
+const showReceipts = (receipts: ImportReport["receipts"]): ReadonlyArray<string> => [
+  ...(receipts.heard === 0
+    ? []
+    : [
+        `${count(receipts.heard)} receipts: central has ${count(receipts.results)} more results ` +
+          `(${count(receipts.acknowledged)} records) of this machine.`
+      ]),
+  ...receipts.trouble.map(({ id, reason }) => `  ${id}: ${reason}`),
+  ...receipts.ignored.map((reason) => `A receipt does not count: ${reason}.`)
+]
+
 const showReceived = ({ bundles, receipts }: ReceiveReport): string =>
   [
     ...(bundles.length === 0
       ? []
       : [
           table(
-            ["DEVICE", "BUNDLE", "STATUS", "RECEIPT"],
-            bundles.map(({ device, receiptWritten, seq, status }) => [
+            ["DEVICE", "BUNDLE", "STATUS", "RESULTS", "RECEIPT"],
+            bundles.map(({ carried, device, receiptWritten, seq, status }) => [
               device,
               seq,
               status,
+              carried.results,
               receiptWritten ? "on the stick" : "not written"
             ])
           )
@@ -197,8 +215,23 @@ const showReceived = ({ bundles, receipts }: ReceiveReport): string =>
     ...bundles.flatMap(({ refused }) =>
       refused === null ? [] : [`${refused.why} ${refused.todo}`]
     ),
+    ...bundles.flatMap(({ carried, device }) => showPutAside(device, carried)),
     `${count(receipts)} receipts told something new.`
   ].join("\n")
+
+const showPutAside = (
+  device: string,
+  { putAside, refused }: ReceiveReport["bundles"][number]["carried"]
+): ReadonlyArray<string> => [
+  ...(putAside > 0
+    ? [`${device}: ${count(putAside)} records were put aside. See "testferry results list".`]
+    : []),
+  ...(refused > 0
+    ? [
+        `${device}: ${count(refused)} records were damaged before they were written; it sends them again.`
+      ]
+    : [])
+]
 
 const verifyTree = Command.make(
   "verify",

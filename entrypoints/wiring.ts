@@ -15,6 +15,7 @@ import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
 import * as BundleCentral from "../infrastructure/bundle-central.ts"
 import * as BundleKeys from "../infrastructure/bundle-keys.ts"
+import * as BundleRecords from "../infrastructure/bundle-records.ts"
 import * as BundleSignatures from "../infrastructure/bundle-signatures.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
@@ -40,6 +41,7 @@ import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
 import * as SqlOpened from "../infrastructure/sql-opened.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
+import * as SqlReceipts from "../infrastructure/sql-receipts.ts"
 import * as SqlRecords from "../infrastructure/sql-records.ts"
 import * as SqlSessions from "../infrastructure/sql-sessions.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
@@ -104,10 +106,11 @@ export const layerCentralWith = (
     CryptoPorts.layerPasswords(cost),
     CryptoPorts.layerSecrets(keys, cost),
     Authority.layer(keys, holders),
-    BundleKeys.layerCentral(keys),
+    BundleRecords.layer.pipe(Layer.provideMerge(BundleKeys.layerCentral(keys))),
     SqlStreams.layer,
     SqlDevices.layer,
     Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
+    SqlReceipts.layer,
     SqlOpened.layerOpened,
     SqlOpened.layerClaims
   ).pipe(Layer.provideMerge(layerTrust))

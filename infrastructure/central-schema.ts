@@ -284,6 +284,22 @@ const opened = Effect.gen(function* () {
     CREATE INDEX records_by_stage ON records (kind, stage, received_ms, device, number, sha256)`
 })
 
+/** Receipts for records that came by bundle, until the device can have heard them (format §2.10). */
+const receipts = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE receipts_out (
+      device TEXT NOT NULL,
+      bundle TEXT NOT NULL,
+      number ${integer} NOT NULL,
+      signed TEXT NOT NULL,
+      sent_epoch ${integer},
+      sent_seq ${integer},
+      PRIMARY KEY (device, bundle, number)
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
@@ -293,5 +309,6 @@ export const centralMigrations = {
   "0006_standing": standing,
   "0007_bundles": devices,
   "0008_records": records,
-  "0009_opened": opened
+  "0009_opened": opened,
+  "0010_receipts": receipts
 }

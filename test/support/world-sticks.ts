@@ -184,7 +184,7 @@ const importFrom = Effect.fnUntraced(function* (
     assert.deepEqual(yield* everything(site), all, "what is applied was applied again")
     return "already"
   }
-  const told = world.bundles.get(bundle.digest)
+  const told = bundle === null ? undefined : world.bundles.get(bundle.digest)
   assert.ok(told !== undefined, "a bundle that central never made")
   for (const [organisation, offers] of told) machine.told.set(organisation, offers)
   const { drifted } = machine
