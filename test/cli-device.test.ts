@@ -114,7 +114,10 @@ describe.concurrent("a device", () => {
         const verbs = JSON.stringify(history.entries).match(/"verb":"[a-z]+"/gu)
         assert.deepStrictEqual(verbs, ['"verb":"sync"', '"verb":"sync"', '"verb":"enrol"'])
         // Central remembers that the device reached a state, after it remembers who enrolled it.
-        assert.match(yield* done(central.data, "history"), / sync +dev_.+ done [\s\S]* enrol +dev_.+ done /u)
+        assert.match(
+          yield* done(central.data, "history"),
+          / sync +dev_.+ done [\s\S]* enrol +dev_.+ done /u
+        )
       }),
     LONG
   )
