@@ -202,7 +202,7 @@ const importFrom = Effect.fnUntraced(function* (
   const each = synced.value.organisations.map(({ pulled }) =>
     Result.isFailure(pulled) ? pulled.failure._tag : `${pulled.success.head}`
   )
-  const words = `${bundle.manifest.seq} ${applied ? "applied" : "not applied"} (${each.join()})`
+  const words = `${bundle?.manifest.seq} ${applied ? "applied" : "not applied"} (${each.join()})`
   return ahead.length === 0 ? words : `${words} ahead of ${ahead.length}`
 })
 
