@@ -12,7 +12,7 @@ import {
 } from "../domain/enrolment.ts"
 import { DeviceId, type OrganisationId, Recipient } from "../domain/id.ts"
 import { personName } from "../domain/record.ts"
-import { bySecret, CLOCK_LEEWAY_MILLIS, NotAdmitted } from "./admit.ts"
+import { byCredential, CLOCK_LEEWAY_MILLIS, NotAdmitted } from "./admit.ts"
 import { Standing } from "./bundle-ports.ts"
 import { remember } from "./manage-clients.ts"
 import {
@@ -55,7 +55,7 @@ export const certify = Effect.fn("certify")(function* (signed: Signed, proof: En
   const proved =
     "login" in proof
       ? yield* provedByPassword(proof.login, proof.password)
-      : yield* bySecret(proof.key, proof.secret).pipe(
+      : yield* byCredential(proof.key, proof.secret).pipe(
           Effect.map((client) => ({ who: client.id, organisations: client.organisations }))
         )
   return yield* certifyFor(request.value, proved)

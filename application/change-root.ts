@@ -7,6 +7,7 @@
 import { Clock, Effect, Option, Result, Schema } from "effect"
 import type { BundleCode } from "../domain/bundle-refusal.ts"
 import type { Signed } from "../domain/enrolment.ts"
+import { revocationsText } from "../domain/revocations.ts"
 import {
   inForce,
   ROOT_MILLIS,
@@ -17,7 +18,8 @@ import {
   rootText
 } from "../domain/root.ts"
 import { firstRoots, followRoots } from "./accept-roots.ts"
-import { BundleRefused, Standing } from "./bundle-ports.ts"
+import { BundleKeys, BundleRefused, Signatures, Standing } from "./bundle-ports.ts"
+import { trustIn } from "./bundle-trust.ts"
 import { happened } from "./happened.ts"
 import { Atomic, Authority } from "./ports.ts"
 
@@ -27,10 +29,12 @@ export type Rotated = (typeof ROTATED)[number]
 
 export interface RootChange {
   readonly rotate: ReadonlyArray<Rotated>
-  /** Begins every stream anew (format §5). */
+  /** Begins every stream anew (format §2.6). */
   readonly newEpoch: boolean
   /** Who holds the root keys from now on. */
   readonly holders: RootHolders | undefined
+  /** To whom results are sealed from now on; as before when it is not said. */
+  readonly results?: RootDocument["results"]
 }
 
 /** No root is in force at central: its holders have not signed the first one, or it has expired. */
@@ -101,6 +105,7 @@ export const proposeRoot = Effect.fn("proposeRoot")(function* (change: RootChang
     expires: (yield* Clock.currentTimeMillis) + ROOT_MILLIS,
     keys: Object.fromEntries([...known].filter(([id]) => used.has(id))),
     roles,
+    results: change.results === undefined ? current.results : change.results,
     ingest: change.rotate.includes("ingest") ? yield* authority.newIngest(version) : current.ingest
   }
   return next
@@ -154,12 +159,26 @@ export const adoptRoot = Effect.fn("adoptRoot")(function* (given: Signed) {
   const now = yield* Clock.currentTimeMillis
   const { fresh } = yield* (chain.length === 0 ? firstRoots : followRoots)([signed], now)
   yield* atomic.run(
-    Effect.andThen(
-      standing.putRoots(fresh),
-      happened("root", "operator", `root ${root.version} is in force`)
-    )
+    Effect.gen(function* () {
+      yield* standing.putRoots(fresh)
+      yield* resignRevocations(root)
+      yield* happened("root", "operator", `root ${root.version} is in force`)
+    })
   )
   return { document: root, changed: true }
+})
+
+/** Who has not heard the list yet could not believe it, where the key that signed it is gone. */
+const resignRevocations = Effect.fnUntraced(function* (root: RootDocument) {
+  const keys = yield* BundleKeys
+  const signatures = yield* Signatures
+  const standing = yield* Standing
+  const { list, signed } = yield* standing.revocations
+  if (signed === null) return
+  const trust = trustIn(root, "revocation", list)
+  if (Result.isSuccess(signatures.check("revocations", signed, trust))) return
+  const next = revocationsText({ ...list, version: list.version + 1 })
+  yield* standing.putRevocations(yield* keys.sign("revocations", next))
 })
 
 /** Adds the signatures of root keys on this disk that count: those of the old root and the new. */

@@ -1,5 +1,5 @@
 /**
- * Checks a bundle on a medium before a part of it is read (format §5): who signed it, and that it is
+ * Checks a bundle on a medium before a part of it is read (format §2.6): who signed it, and that it is
  * the bundle that its name says. What may be applied, the receiver's stream decides afterwards.
  */
 import { Effect, Result, Stream } from "effect"

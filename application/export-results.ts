@@ -6,7 +6,7 @@ import { Clock, Effect, Option, Stream } from "effect"
 import type { ExportedResult } from "../domain/export.ts"
 import type { ResultsFilter } from "../domain/opening.ts"
 import { Atomic, Catalogue } from "./ports.ts"
-import { ExportFiles, type OpenedResult, OpenedResults, Records } from "./record-ports.ts"
+import { ExportFiles, Names, type OpenedResult, OpenedResults, Records } from "./record-ports.ts"
 
 /** Results whose names are looked up together. */
 const LOOKUP = 64
@@ -30,7 +30,7 @@ export const exportFromCentral = Effect.fn("exportFromCentral")(function* (filte
   const atomic = yield* Atomic
   const records = yield* Records
   const until = yield* Clock.currentTimeMillis
-  const written = yield* exportResults(filter)
+  const written = yield* Effect.provideServiceEffect(exportResults(filter), Names, Catalogue)
   const mark = Effect.fnUntraced(function* ({ device, sha256 }: OpenedResult) {
     const found = Option.getOrUndefined(yield* records.find(device, sha256))
     if (found?.stage === "decrypted") yield* records.move(device, sha256, "export", null)
@@ -58,9 +58,9 @@ const openedUntil = (filter: ResultsFilter, until: number) =>
   )
 
 const named = Effect.fnUntraced(function* (results: ReadonlyArray<OpenedResult>) {
-  const catalogue = yield* Catalogue
+  const names = yield* Names
   const ids = results.flatMap(({ document }) => [document.testTaker, document.delivery])
-  const known = yield* catalogue.byIds([...new Set(ids)])
+  const known = yield* names.byIds([...new Set(ids)])
   return results.map(({ conflict, document, sha256 }): ExportedResult => {
     const taker = known.get(document.testTaker)
     const delivery = known.get(document.delivery)

@@ -93,6 +93,17 @@ export const giveSealed = Effect.fn("giveSealed")(function* (filter: ResultsFilt
   return batch
 })
 
+/** Everything that is sealed still, batch by batch, to be carried away: nothing is claimed or moved. */
+export const everySealed = (filter: ResultsFilter) =>
+  listed(filter, ["stored", "undecryptable"]).pipe(
+    Stream.rechunk(CARRIED),
+    Stream.chunks,
+    Stream.mapEffect((batch) => Effect.forEach(batch, sealedOf))
+  )
+
+/** Results that are in memory together while they are written out. */
+const CARRIED = 16
+
 /** Those that are this transaction's alone, and still to be opened: others may have been faster. */
 const claimed = Effect.fnUntraced(function* (candidates: ReadonlyArray<KeptRecord>) {
   const claims = yield* Claims
@@ -138,8 +149,12 @@ const keepOne = Effect.fnUntraced(function* (opening: Opening) {
   const records = yield* Records
   const { device, sha256 } = opening
   const found = Option.getOrUndefined(yield* records.find(device, sha256))
-  if (found?.stage !== "stored" || found.entry.kind !== "result") return "same" as const
+  if (found?.entry.kind !== "result") return "same" as const
   const isRight = "document" in opening && (yield* isOf(found, opening))
+  if (found.stage === "undecryptable" && isRight) {
+    // It was carried away, or is on its way twice, and another key has opened it.
+    yield* records.move(device, sha256, "retry", null)
+  } else if (found.stage !== "stored") return "same" as const
   if (!isRight) {
     const why: OpeningOutcome = "why" in opening ? opening.why : "bad-signature"
     yield* records.move(device, sha256, "give-up", why)

@@ -41,6 +41,7 @@ import {
   NOTHING_HEARD,
   together
 } from "./hear-receipt-notes.ts"
+import { byAge } from "./order-bundles.ts"
 import { Blobs, DeviceIdentity, History, Holdings, Lease, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
 import { NotEnrolled, rememberCancelled, type Synced } from "./sync.ts"
@@ -89,6 +90,7 @@ const take = Effect.fnUntraced(function* (
   membership: Membership,
   options: ImportOptions
 ) {
+  const incoming = yield* Incoming
   const streams = yield* Streams
   // Before the bundle: a stick may bring nothing else, or a bundle that is refused.
   const notes = options.dryRun ? NOTHING_HEARD : yield* hearNotes(from, membership.device)
@@ -103,6 +105,8 @@ const take = Effect.fnUntraced(function* (
   const checked = yield* check(chosen, membership, now, options)
   const { bundle, judgement } = checked
   if (judgement === "already applied") {
+    // A kill may have come before this.
+    yield* incoming.drop(bundle.digest)
     const receiptWritten = options.dryRun
       ? false
       : yield* giveReceipt(from, receiptOf(bundle, "already", null, now))
@@ -175,7 +179,7 @@ const choose = Effect.fnUntraced(function* (
   { device }: Membership
 ) {
   const mine = streamOf("c2d", device)
-  const newest = found.filter(({ stream }) => stream === mine).sort((a, b) => b.seq - a.seq)[0]
+  const newest = (yield* byAge(found.filter(({ stream }) => stream === mine))).at(-1)
   if (newest !== undefined) return newest
   const [other] = found.filter(({ stream }) => stream.startsWith("c2d."))
   if (other !== undefined) {

@@ -376,7 +376,8 @@ export class Accounts extends Context.Service<
 /** Somebody who may ask for tokens: an enrolled device, or a credential made by hand. */
 export interface Client {
   readonly id: string
-  readonly kind: "device" | "credential"
+  /** "results": a credential that may fetch sealed results and hand back opened ones, nothing else. */
+  readonly kind: "device" | "credential" | "results"
   readonly name: string
   readonly organisations: ReadonlyArray<OrganisationId>
   readonly state: "active" | "blocked" | "revoked"

@@ -35,6 +35,7 @@ import {
 } from "./check-bundle.ts"
 import { collectParts, demandWhole } from "./collect-parts.ts"
 import { hearReceipts, hearReport } from "./hear-report.ts"
+import { byAge } from "./order-bundles.ts"
 import { Atomic, Blobs, type Client, Clients, Hashing, History } from "./ports.ts"
 import { NOTHING_CARRIED, receiveCarried, writeReceipts } from "./receive-carried.ts"
 
@@ -68,10 +69,13 @@ export const receiveBundles = Effect.fn("receiveBundles")(function* (from: strin
     const receipts = found.failure.code === "E_NOT_FOUND" ? yield* hearReceipts(from) : 0
     return receipts > 0 ? { bundles: [], receipts } : yield* found.failure
   }
-  const homeward = found.success
-    .filter(({ stream }) => stream.startsWith("d2c."))
-    .sort((a, b) => (a.stream === b.stream ? a.seq - b.seq : a.stream < b.stream ? -1 : 1))
-  const bundles = yield* Effect.forEach(homeward, (found) => receiveOne(from, found))
+  const homeward = found.success.filter(({ stream }) => stream.startsWith("d2c."))
+  const streams = [...new Set(homeward.map(({ stream }) => stream))].sort()
+  const bundles: Array<ReceivedBundle> = []
+  for (const one of streams) {
+    const ordered = yield* byAge(homeward.filter(({ stream }) => stream === one))
+    for (const bundle of ordered) bundles.push(yield* receiveOne(from, bundle))
+  }
   return { bundles, receipts: yield* hearReceipts(from) } satisfies Received
 })
 
@@ -110,12 +114,15 @@ const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
   const medium = yield* Medium
   const hashing = yield* Hashing
   const devices = yield* Devices
+  const incoming = yield* Incoming
   const opened = yield* medium.open(found)
   const known = (yield* devices.quarantined).find(
     ({ manifest }) => manifest === hashing.sha256(opened.manifest.text)
   )
   const checked = yield* Effect.result(check(found, opened, now))
   if (Result.isSuccess(checked) && checked.success.judgement === "already applied") {
+    // A kill may have come before this.
+    yield* incoming.drop(checked.success.bundle.digest)
     return unchanged(receiptOf(checked.success.bundle, "already", null, now))
   }
   // Also for one that is not believed: without its form it is no bundle, and nothing can be kept.
@@ -123,6 +130,7 @@ const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
     ? checked.success.bundle
     : yield* unbelieved(found, opened, checked.failure)
   if (known !== undefined && Result.isFailure(checked)) {
+    yield* incoming.drop(bundle.digest)
     return unchanged(receiptOf(bundle, "quarantined", known.code, now))
   }
   yield* collect(found, opened, bundle)

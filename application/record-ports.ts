@@ -26,6 +26,7 @@ import type {
   Unopened
 } from "../domain/opening.ts"
 import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+import type { Catalogue } from "./ports.ts"
 import type { Refused } from "./refused.ts"
 
 // ---------------------------------------------------------------- device
@@ -269,6 +270,11 @@ export class ResultsOpener extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
+
+/** The names that people and deliveries have, where they are at hand. */
+export class Names extends Context.Service<Names, Pick<Catalogue["Service"], "byIds">>()(
+  "testferry/Names"
+) {}
 
 /** Where results are written out to: a folder that a person chose, in the form they chose. */
 export class ExportFiles extends Context.Service<

@@ -7,7 +7,7 @@ import { Option, Result, Schema } from "effect"
 import { parseCanonical } from "./canonical.ts"
 import { Base64, DeviceId, Millis, OrganisationId, Recipient, Text } from "./id.ts"
 
-/** For which purpose something is signed: never good for another (format §4.1). */
+/** For which purpose something is signed: never good for another (format §2.4). */
 export const NAMESPACE = {
   root: "testferry-root-v1",
   certificate: "testferry-cert-v1",

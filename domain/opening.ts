@@ -8,7 +8,7 @@ import { ExecutionId, RECORD_BYTES_MAX, ResultDocument, ResultSignatures } from 
 
 /** Results for one batch, and how many characters of them: what two processes hold in memory. */
 export const BATCH_RESULTS_MAX = 256
-export const BATCH_CHARACTERS_MAX = RECORD_BYTES_MAX
+export const BATCH_CHARACTERS_MAX = 4 * 1_048_576
 
 /** Which results are meant; all, where nothing is said. */
 export const ResultsFilter = Schema.Struct({

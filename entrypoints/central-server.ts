@@ -10,6 +10,7 @@ import { PrometheusMetrics } from "effect/observability"
 import { Api } from "../infrastructure/http-api.ts"
 import * as Access from "./central-access.ts"
 import * as Gate from "./central-gate.ts"
+import * as Office from "./central-office.ts"
 import * as Records from "./central-records.ts"
 import * as Routes from "./central-routes.ts"
 import { listener, type Tls } from "./http-listener.ts"
@@ -65,6 +66,7 @@ const routes = (options: CentralServerOptions) =>
         Routes.layerContents,
         Routes.layerDocuments,
         Records.layerRecords,
+        Office.layerOffice,
         Routes.layerHealth
       ]),
       Layer.provide(Routes.layerAdmitted)

@@ -6,6 +6,7 @@ import { DeviceId, Digest, EntityId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
 import { CentralStage } from "../domain/lifecycle.ts"
 import { atCentral } from "./at-central.ts"
+import { pack, unpack } from "./cli-carry.ts"
 import { decrypt, exportCommand } from "./cli-results.ts"
 import { answer } from "./cli-run.ts"
 import { Positive } from "./command.ts"
@@ -145,7 +146,9 @@ export const resultsTree = Command.make("results").pipe(
     completeness,
     quarantine,
     decrypt,
-    exportCommand
+    exportCommand,
+    pack,
+    unpack
   ])
 )
 

@@ -58,6 +58,32 @@ export const unlocked = Effect.fnUntraced(function* (flags: {
   })
 })
 
+const elsewhere = {
+  from: Flag.String("from").pipe(
+    Flag.optional,
+    Flag.withDescription("Another machine's central, as https://central.example")
+  ),
+  credentials: Flag.String("credentials").pipe(
+    Flag.optional,
+    Flag.withDescription('KEY:SECRET-FILE of "central credentials generate --results"')
+  ),
+  fingerprint: Flag.String("fingerprint").pipe(
+    Flag.optional,
+    Flag.withDescription("SHA-256 of central's certificate, where it signed that itself")
+  ),
+  fromFolder: Flag.Directory("from-folder", { mustExist: true }).pipe(
+    Flag.optional,
+    Flag.withDescription('A folder that "results pack" wrote')
+  ),
+  openedTo: Flag.Directory("opened-to").pipe(
+    Flag.optional,
+    Flag.withDescription("Where opened results of --from-folder go; anybody can read them there")
+  )
+}
+export type Elsewhere = {
+  readonly [Name in keyof typeof elsewhere]: Option.Option<string>
+}
+
 export const decrypt = Command.make(
   "decrypt",
   {
@@ -74,6 +100,7 @@ export const decrypt = Command.make(
     ),
     delivery,
     organisation,
+    ...elsewhere,
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDefault(false),
       Flag.withDescription("Only count what would be tried; needs no key")
@@ -86,14 +113,13 @@ export const decrypt = Command.make(
     if (isAll !== flags.all)
       return yield* say("Give --all, or --delivery ID, or --organisation ID.")
     if (!flags.dryRun && flags.identities.length === 0) return yield* say("Give --identity FILE.")
-    const { decryptAt, withCentralsResults } = yield* Effect.promise(
-      () => import("./decrypt-command.ts")
-    )
+    const { decryptAt, keeperOf } = yield* Effect.promise(() => import("./decrypt-command.ts"))
+    const keeper = yield* keeperOf(directory, flags, filter)
     const keys = flags.dryRun ? [] : yield* unlocked(flags)
     yield* answer({
-      run: withCentralsResults(directory, decryptAt({ keys, filter, dryRun: flags.dryRun })),
+      run: keeper.with(decryptAt({ keys, filter, dryRun: flags.dryRun })),
       encode: encodeDecrypt,
-      show: showDecrypt
+      show: (report) => [...keeper.words, showDecrypt(report)].join("\n")
     })
   })
 ).pipe(Command.withDescription("Open sealed results with the results key; safe to repeat"))
@@ -133,15 +159,23 @@ export const exportCommand = Command.make(
       Flag.withDescription("The folder to write to: what is in it can be read by whoever has it")
     ),
     qtiVersion: Flag.Literals("qti-version", QtiVersion.literals).pipe(Flag.withDefault("2.2")),
+    fromFolder: Flag.Directory("from-folder", { mustExist: true }).pipe(
+      Flag.optional,
+      Flag.withDescription('Opened results of "results decrypt --opened-to", instead of central\'s')
+    ),
     delivery,
     organisation
   },
-  Effect.fnUntraced(function* ({ format, qtiVersion, to, ...flags }) {
+  Effect.fnUntraced(function* ({ format, fromFolder, qtiVersion, to, ...flags }) {
     const { data: directory } = yield* shared
     const { resultsExport } = yield* Effect.promise(() => import("./opening-commands.ts"))
     const args = { filter: filterOf(flags), format, qtiVersion, to: resolve(to) }
     yield* answer({
       run: Effect.gen(function* () {
+        if (Option.isSome(fromFolder)) {
+          const { exportFolder } = yield* Effect.promise(() => import("./decrypt-command.ts"))
+          return yield* exportFolder(fromFolder.value, args)
+        }
         const settings = yield* readCentral(directory)
         if (settings.database === "embedded") return yield* atCentral(resultsExport, args)
         // The server's role need not be allowed to read opened results: this process's must.

@@ -117,6 +117,23 @@ export const secondTrip = Effect.fn("secondTrip")(function* <E, R>(
   return { delta: ours?.bytes ?? 0, heard }
 })
 
+/** Takes the results of the machine to central, and the receipts back. */
+export const resultsHome = Effect.fn("resultsHome")(function* (directory: string, say: Say) {
+  const stick = stickIn(directory)
+  yield* onMachine(directory, bundleSend.run({ to: stick, volumeBytes: null, dryRun: false }))
+  const { bundles } = yield* bundleReceive.run({ from: stick })
+  for (const { seq, status } of bundles) say(`   Bundle ${seq} of ${AIR_GAPPED.name}: ${status}`)
+  yield* bundleExport.run({
+    to: stick,
+    device: null,
+    organisation: AIR_GAPPED.organisation,
+    full: false,
+    volumeBytes: null,
+    dryRun: false
+  })
+  yield* load(directory, say)
+})
+
 const load = Effect.fnUntraced(function* (directory: string, say: Say) {
   const report = yield* onMachine(
     directory,

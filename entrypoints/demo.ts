@@ -14,7 +14,9 @@ import { OrganisationId } from "../domain/id.ts"
 import * as Central from "./central-commands.ts"
 import { certificateFiles, initCentral } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
-import { firstTrip, secondTrip } from "./demo-stick.ts"
+import { ASSETS, change, publish, renamed, sheet } from "./demo-catalogue.ts"
+import { makeKeys, openAndCompare, sitAll } from "./demo-results.ts"
+import { firstTrip, resultsHome, secondTrip } from "./demo-stick.ts"
 import * as Device from "./device-commands.ts"
 import { initDevice, settleTrust } from "./device-init.ts"
 import { readCentral, readDevice } from "./settings.ts"
@@ -22,7 +24,6 @@ import { showSync } from "./show.ts"
 import { byteSize, count } from "./terminal-units.ts"
 import { layerCentral, layerDevice, reachByHttps } from "./wiring.ts"
 
-const ASSETS = path.join(import.meta.dirname, "demo")
 const MARKER = ".testferry-demo"
 /** The least that is safe; a real central wraps keys at more than three times this cost. */
 const COST = { memoryKiB: 19_456, passes: 2 }
@@ -39,7 +40,13 @@ const DemoReport = Schema.Struct({
   thirdSync: Schema.Array(Device.SyncReport),
   foreign: Schema.Int,
   readable: Schema.Int,
-  stick: Schema.Struct({ full: Schema.Int, delta: Schema.Int, heard: Schema.Boolean })
+  stick: Schema.Struct({ full: Schema.Int, delta: Schema.Int, heard: Schema.Boolean }),
+  results: Schema.Struct({
+    answered: Schema.Int,
+    cameOut: Schema.Int,
+    missing: Schema.Int,
+    invented: Schema.Int
+  })
 })
 
 export const encodeDemo = (report: typeof DemoReport.Type) =>
@@ -66,6 +73,7 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
   )
   return yield* Effect.gen(function* () {
     yield* HttpServer.HttpServer
+    yield* makeKeys(directory, say)
     yield* fillCatalogue(directory, say)
 
     say(
@@ -102,11 +110,21 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
       "\n9. Its second trip: the machine tells how far it is, and only the difference comes back."
     )
     const { delta, heard } = yield* secondTrip(directory, renamed(directory), say)
+
+    say("\n10. Test-takers sit tests on all three machines; what they answer is sealed at the end.")
+    const sat = yield* sitAll(directory, (login) => passwordOf(directory, login), say)
+
+    say("\n11. The results come home: two machines send them, the third gives them to the stick.")
+    yield* syncAll(directory, say)
+    yield* resultsHome(directory, say)
+
+    say("\n12. The office opens them with a key that central never had, and compares.")
+    const results = yield* openAndCompare(directory, sat, say)
     say(`\nDone. Look around in ${directory}, for instance:`)
     say(`  testferry --data ${path.join(directory, "lycee")} status`)
     say(`  testferry --data ${path.join(directory, "central")} history`)
     const stick = { full, delta, heard }
-    return { directory, firstSync, secondSync, thirdSync, foreign, readable, stick }
+    return { directory, firstSync, secondSync, thirdSync, foreign, readable, stick, results }
   }).pipe(Effect.provide(server))
 }, Effect.scoped)
 
@@ -148,8 +166,6 @@ const setUpCentral = Effect.fnUntraced(function* (central: string, url: string, 
   })
 })
 
-const sheet = (directory: string) => path.join(directory, "passwords.csv")
-
 const fillCatalogue = Effect.fnUntraced(function* (directory: string, say: (text: string) => void) {
   const csv = (name: string) => path.join(ASSETS, "csv", `${name}.csv`)
   const options = { dryRun: false, keepGoing: false }
@@ -181,18 +197,6 @@ const fillCatalogue = Effect.fnUntraced(function* (directory: string, say: (text
   const seats = yield* Central.importEligibilityRows.run({ ...options, file: csv("eligibilities") })
   say(`   eligibilities: ${seats.report.created} created (who may sit what, where)`)
 })
-
-const publish = (file: string, id: string) =>
-  Central.publishPackage.run({
-    file,
-    id,
-    label: null,
-    from: null,
-    to: null,
-    maxExecutions: null,
-    proctored: false,
-    dryRun: false
-  })
 
 const passwordOf = (directory: string, login: string): string => {
   const line = fs
@@ -325,55 +329,6 @@ const namesOnDisk = (directory: string): number => {
   }, 0)
 }
 
-const change = Effect.fnUntraced(function* (directory: string, say: (text: string) => void) {
-  const people = path.join(directory, "newcomer.csv")
-  fs.writeFileSync(
-    people,
-    "label,first name,last name,login,mail,password,interface language\n" +
-      "Nadia Okonkwo,Nadia,Okonkwo,nadia.okonkwo,,,fr-FR\n"
-  )
-  yield* Central.importUsers.run({
-    file: people,
-    type: "test-taker",
-    passwordsOut: sheet(directory),
-    weakPasswords: false,
-    dryRun: false,
-    keepGoing: false
-  })
-  const seats = path.join(directory, "eligibilities-changed.csv")
-  const before = fs.readFileSync(path.join(ASSETS, "csv", "eligibilities.csv"), "utf8")
-  fs.writeFileSync(seats, before.replaceAll("bastien.lemoine", "nadia.okonkwo"))
-  const { report } = yield* Central.importEligibilityRows.run({
-    file: seats,
-    dryRun: false,
-    keepGoing: false
-  })
-  say(`   eligibilities: ${report.updated} updated; Bastien Lemoine leaves, Nadia Okonkwo joins`)
-  const published = yield* publish(
-    path.join(ASSETS, "packages", "fractions-revised-qti22.zip"),
-    "fractions"
-  )
-  say(`   "${published.label}": content version ${published.version}, sealed to a new key`)
-})
-
-/** A small change: somebody gets a new mail address. */
-const renamed = Effect.fnUntraced(function* (directory: string) {
-  const file = path.join(directory, "renamed.csv")
-  fs.writeFileSync(
-    file,
-    "label,login,mail,interface language\n" +
-      "Nadia Okonkwo,nadia.okonkwo,nadia@example.org,fr-FR\n"
-  )
-  yield* Central.importUsers.run({
-    file,
-    type: "test-taker",
-    passwordsOut: null,
-    weakPasswords: false,
-    dryRun: false,
-    keepGoing: false
-  })
-})
-
 export const showDemo = (report: typeof DemoReport.Type): string => {
   const sum = (reports: ReadonlyArray<Device.SyncReport>) =>
     reports.reduce(
@@ -388,7 +343,9 @@ export const showDemo = (report: typeof DemoReport.Type): string => {
   return (
     `\nSummary: first synchronisation ${count(sum(report.firstSync))} changes, ` +
     `second ${count(sum(report.secondSync))}, third ${count(sum(report.thirdSync))}.\n` +
-    `By stick: first bundle ${byteSize(report.stick.full)}, second ${byteSize(report.stick.delta)}.`
+    `By stick: first bundle ${byteSize(report.stick.full)}, second ${byteSize(report.stick.delta)}.\n` +
+    `Results: ${report.results.answered} answers given, ${report.results.cameOut} came out, ` +
+    `${report.results.missing} missing.`
   )
 }
 

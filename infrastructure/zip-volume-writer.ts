@@ -25,7 +25,10 @@ import { attempt, type MediaFile, openMedia, syncFolder } from "./media-file.ts"
 import { makeBlockTags, type ReadBack, readBack } from "./media-read-back.ts"
 import { openVolume } from "./zip-volume-reader.ts"
 
-/** An entry to write: what it must be, and where its bytes come from. `size` in bytes. */
+/**
+ * An entry to write: what it must be, and where its bytes come from. `size` in bytes. What the source
+ * has given it may not use again: it is written later, as it is then.
+ */
 export interface VolumeSource<E = never, R = never> {
   readonly name: string
   readonly size: number
@@ -158,10 +161,8 @@ const draw = Effect.fnUntraced(function* <E, R>(
     Effect.suspend(() => {
       drawn += chunk.length
       if (drawn > size) return new VolumeSourceChanged({ name, reason: "long" })
-      // A copy: a source may use its buffer again, and what is digested must be what is written.
-      const own = Buffer.from(chunk)
-      hash.update(own)
-      return push(pipe, own)
+      hash.update(chunk)
+      return push(pipe, chunk)
     })
   )
   if (drawn < size) return yield* new VolumeSourceChanged({ name, reason: "short" })
@@ -170,7 +171,7 @@ const draw = Effect.fnUntraced(function* <E, R>(
   }
 })
 
-const push = (pipe: PassThrough, bytes: Buffer) =>
+const push = (pipe: PassThrough, bytes: Uint8Array) =>
   Effect.callback<void>((resume) => {
     if (pipe.write(bytes)) resume(Effect.void)
     else pipe.once("drain", () => resume(Effect.void))

@@ -11,7 +11,7 @@ import { Effect, type Layer, Stream } from "effect"
 import fc from "fast-check"
 import { exportResults } from "../application/export-results.ts"
 import { Atomic, Catalogue } from "../application/ports.ts"
-import { OpenedResults } from "../application/record-ports.ts"
+import { Names, OpenedResults } from "../application/record-ports.ts"
 import {
   type ExportedResult,
   type ExportFormat,
@@ -170,7 +170,10 @@ describe("results export", () => {
       )
     })
   const exporting = (directory: string, format: ExportFormat, qtiVersion: QtiVersion = "2.2") =>
-    Effect.provide(exportResults(ALL_RESULTS), ExportFiles.layer({ directory, format, qtiVersion }))
+    Effect.provide(
+      Effect.provideServiceEffect(exportResults(ALL_RESULTS), Names, Catalogue),
+      ExportFiles.layer({ directory, format, qtiVersion })
+    )
   const claim = <E>(
     what: string,
     test: (folder: string) => Effect.Effect<void, E, Layer.Success<typeof central>>

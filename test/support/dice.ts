@@ -52,3 +52,20 @@ export const handClock = (start: number): HandClock => {
     sleep: () => Effect.never
   }
 }
+
+/** The clock of somebody whose own is wrong: it goes with another, and is moved apart from it. */
+export const wrongClock = (right: HandClock): HandClock => {
+  let wrong = 0
+  const millis = () => right.currentTimeMillisUnsafe() + wrong
+  const nanos = () => BigInt(millis()) * 1_000_000n
+  return {
+    ...right,
+    move: (more) => {
+      wrong += more
+    },
+    currentTimeMillisUnsafe: millis,
+    currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos)
+  }
+}

@@ -1,8 +1,8 @@
 /**
  * Kills the process at its n-th sync point: `KILL_AT_SYNC=n node --import kill-at-sync.mjs program`.
  *
- * Sync points are the calls that make file changes durable or visible: fsync, rename, unlink and
- * truncate, in all their forms in `node:fs`. The process dies before the n-th one takes place, as by
+ * Sync points are the calls that make file changes durable or visible: fsync, rename, unlink, rm
+ * and truncate, in all their forms in `node:fs`. The process dies before the n-th one takes place, as by
  * `kill -9`: no handler runs. With COUNT_SYNCS set, `syncs N` is printed on stderr at the exit.
  */
 import fs from "node:fs"
@@ -27,12 +27,12 @@ const before = (holder, name) => {
   }
 }
 
-const NAMES = ["fsync", "fdatasync", "rename", "unlink", "ftruncate", "truncate"]
+const NAMES = ["fsync", "fdatasync", "rename", "unlink", "rm", "ftruncate", "truncate"]
 for (const name of NAMES) {
   before(fs, name)
   before(fs, `${name}Sync`)
 }
-for (const name of ["rename", "unlink", "truncate"]) before(fs.promises, name)
+for (const name of ["rename", "unlink", "rm", "truncate"]) before(fs.promises, name)
 
 const handle = await fs.promises.open(process.execPath)
 for (const name of ["sync", "datasync", "truncate"]) before(Object.getPrototypeOf(handle), name)

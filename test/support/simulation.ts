@@ -7,9 +7,10 @@ import { type Rules, type Run, simulate } from "./world.ts"
 import { DEVICES, firstSync, quiet, watch } from "./world-device.ts"
 import { build, OFFICE } from "./world-office.ts"
 import { assertOffice } from "./world-rules.ts"
+import { STICKS } from "./world-sticks.ts"
 
 /** Commands of one schedule: long enough for restores to meet sessions and half-done work. */
-export const STEPS = 40
+export const STEPS = 60
 
 const RULES: Rules = {
   build: (world, dice) =>
@@ -24,7 +25,8 @@ const RULES: Rules = {
       name,
       (world, dice) => Effect.tap(step(world, dice), () => assertOffice(world))
     ]),
-    ...DEVICES
+    ...DEVICES,
+    ...STICKS
   ],
   quiet
 }

@@ -14,6 +14,7 @@ import { entityOf, executions, heldRows, offerRows, tamper } from "./observe.ts"
 import { enrol, type Machine, type Rules, type Step, type World } from "./world.ts"
 import { EDITS, managerOf, unblockAll } from "./world-office.ts"
 import { afterSync, assertCommitted, assertLogins, assertMachine, seen } from "./world-rules.ts"
+import { quietBySticks } from "./world-sticks.ts"
 
 const on =
   (act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>): Step =>
@@ -303,6 +304,7 @@ const turnClock: Step = (world, dice) =>
   Effect.sync(() => {
     const millis = dice.pick([1_000, 61_000, HOUR, 9_000 * HOUR, -HOUR, -9_000 * HOUR]) ?? 0
     world.clock.move(millis)
+    world.latest = Math.max(world.latest, world.clock.currentTimeMillisUnsafe())
     return `${millis}`
   })
 
@@ -346,14 +348,23 @@ export const watch = (world: World) =>
 
 /** Faults stop: everybody synchronises twice, and then there is nothing left to do. */
 export const quiet: Rules["quiet"] = Effect.fnUntraced(function* (world) {
-  world.clock.move(HOUR / 2)
+  // Clocks are set right, and no moment that anybody saw is still to come.
+  world.clock.move(world.latest - world.clock.currentTimeMillisUnsafe() + HOUR / 2)
+  for (const { clock } of world.machines) {
+    clock.move(world.clock.currentTimeMillisUnsafe() - clock.currentTimeMillisUnsafe())
+  }
   yield* unblockAll(world)
-  for (const machine of world.machines) {
-    const { line, site } = machine
+  const machines = world.machines.filter(({ revoked }) => !revoked)
+  for (const machine of machines) {
+    const { line } = machine
     // A restored central may have forgotten that the device joined an organisation.
     for (const manager of new Set(machine.managers)) yield* enrol(world, machine, manager)
     line.trouble = undefined
     line.pageChanges = Number.POSITIVE_INFINITY
+  }
+  yield* quietBySticks(world)
+  for (const machine of machines) {
+    const { site } = machine
     for (const wanted of [["done", "unchanged"], ["unchanged"]]) {
       const outcome = yield* synchronise(world, machine, { dryRun: false, confirmRemovals: true })
       const [first = ""] = outcome.split(" ")

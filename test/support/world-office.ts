@@ -3,9 +3,13 @@ import path from "node:path"
 import { Effect, Result } from "effect"
 import { addLtiConsumer } from "../../application/add-lti-consumer.ts"
 import { beginAnew } from "../../application/begin-anew.ts"
-import { blockDevice, unblockDevice } from "../../application/manage-clients.ts"
+import { Standing } from "../../application/bundle-ports.ts"
+import { adoptRoot } from "../../application/change-root.ts"
+import { blockDevice, revokeDevice, unblockDevice } from "../../application/manage-clients.ts"
 import { Catalogue } from "../../application/ports.ts"
 import { remove } from "../../application/remove.ts"
+import { revoke } from "../../application/revoke.ts"
+import type { Signed } from "../../domain/enrolment.ts"
 import type { PersonKind } from "../../domain/entity.ts"
 import type { EntityId } from "../../domain/id.ts"
 import type { CatalogueRecord, PersonRecord } from "../../domain/record.ts"
@@ -202,9 +206,31 @@ const backUp: Step = (world) =>
 const restore: Step = Effect.fnUntraced(function* (world, dice) {
   const folder = dice.pick(world.copies)
   if (folder === undefined) return yield* backUp(world, dice)
+  const { chain, list } = yield* world.central.run(documents)
   yield* world.central.reopen(world.central.restoreFrom(folder))
-  yield* world.central.run(beginAnew)
+  // What the office keeps beside its backups: signed roots, and whom they trust no longer.
+  yield* world.central.run(
+    Effect.gen(function* () {
+      for (const signed of chain) yield* adoptIfNewer(signed)
+      for (const item of list.revoked) {
+        if (item.type === "device") yield* Effect.ignore(revokeDevice(item.id, "operator"))
+        else yield* revoke(item)
+      }
+      yield* beginAnew
+    }).pipe(Effect.orDie)
+  )
   return path.basename(folder)
+})
+
+const documents = Effect.gen(function* () {
+  const standing = yield* Standing
+  return { chain: yield* standing.chain, list: (yield* standing.revocations).list }
+})
+
+const adoptIfNewer = Effect.fnUntraced(function* (signed: Signed) {
+  const standing = yield* Standing
+  const known = (yield* standing.chain).some(({ text }) => text === signed.text)
+  if (!known) yield* adoptRoot(signed)
 })
 
 const block: Step = Effect.fnUntraced(function* (world, dice) {

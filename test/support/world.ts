@@ -10,9 +10,9 @@ import { createHash } from "node:crypto"
 import path from "node:path"
 import { Cause, Clock, Effect, Exit, Random } from "effect"
 import type { EntityId } from "../../domain/id.ts"
-import { OrganisationId } from "../../domain/id.ts"
+import { type Digest, OrganisationId } from "../../domain/id.ts"
 import { carry, type Line, openLine } from "./carrier.ts"
-import { type Dice, dice, type HandClock, handClock } from "./dice.ts"
+import { type Dice, dice, type HandClock, handClock, wrongClock } from "./dice.ts"
 import * as Observe from "./observe.ts"
 import * as Office from "./office.ts"
 import {
@@ -21,6 +21,7 @@ import {
   fastFolder,
   openCentral,
   openDevice,
+  type Site,
   scratch
 } from "./site.ts"
 
@@ -42,6 +43,10 @@ export interface Machine {
   readonly name: string
   readonly site: DeviceSite
   readonly line: Line
+  /** Goes with the world's, but for what it is wrong by. */
+  readonly clock: HandClock
+  /** Central has taken it back for good. */
+  revoked: boolean
   /** The organisations that it was enrolled in, and by whose login. */
   readonly managers: Array<string>
   /** What central offered when it gave its last page, by organisation: digests by key. */
@@ -65,6 +70,12 @@ export interface World {
   /** Everything that central ever offered: `organisation key digest`. */
   readonly offered: Set<string>
   readonly copies: Array<string>
+  /** Folders with what sticks carry. */
+  readonly sticks: Array<string>
+  /** What central offered when it made a bundle, by the digest of its manifest and organisation. */
+  readonly bundles: Map<Digest, ReadonlyMap<string, ReadonlyMap<string, string>>>
+  /** The latest moment of the world's clock so far. */
+  latest: number
   /** Grows with everything that wants a name of its own. */
   next: () => number
 }
@@ -141,15 +152,19 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
   const root = yield* scratch(fastFolder())
   let counter = 0
   const next = () => ++counter
-  const central = yield* openCentral(path.join(root, "central"), () => nameOf(dice(seed, next())))
+  const named = () => nameOf(dice(seed, next()))
+  const central = onClock(yield* openCentral(path.join(root, "central"), named), clock)
   const machines: Array<Machine> = []
   for (let at = 0; at < 3 + thrown.below(2); at++) {
     const line = openLine()
+    const own = wrongClock(clock)
     const site = yield* openDevice(path.join(root, `device${at}`), carry(central, line))
     machines.push({
       name: `device${at}`,
-      site,
+      site: onClock(site, own),
       line,
+      clock: own,
+      revoked: false,
       managers: [],
       told: new Map(),
       copies: [],
@@ -167,9 +182,18 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
     logins: new Map(),
     offered: new Set(),
     copies: [],
+    sticks: [],
+    bundles: new Map(),
+    latest: START_MILLIS,
     next
   }
   return world
+})
+
+/** A site that lives by this clock, whoever asks it. */
+const onClock = <Ports>(site: Site<Ports>, clock: HandClock): Site<Ports> => ({
+  ...site,
+  run: (effect) => site.run(Effect.provideService(effect, Clock.Clock, clock))
 })
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -1,0 +1,67 @@
+/** Bundles across new keys and new epochs of central: what the simulation found. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { beginAnew } from "../application/begin-anew.ts"
+import { Standing } from "../application/bundle-ports.ts"
+import { changeRoot } from "../application/change-root.ts"
+import { revoke } from "../application/revoke.ts"
+import { comeHome, cutFor, give, roundTrip, sendHome } from "./support/courier.ts"
+import { newStick } from "./support/stick.ts"
+import * as Town from "./support/town.ts"
+
+const LOST = { type: "bundle", id: "019ac0de-7d3a-7b11-9c55-2f6f3f0a9d01", from: 7 } as const
+
+describe("a bundle of a central that changed", () => {
+  it.live("brings revocations that were made before the key for them was replaced", () =>
+    Effect.gen(function* () {
+      const town = yield* Town.town
+      yield* town.office(revoke({ ...LOST, reason: "Lost." }))
+      yield* town.office(
+        changeRoot({ rotate: ["revocation"], newEpoch: false, holders: undefined })
+      )
+      assert.isTrue((yield* roundTrip(town)).imported.applied)
+      const { list } = yield* town.on(Effect.flatMap(Standing, ({ revocations }) => revocations))
+      assert.deepStrictEqual(
+        list.revoked.map(({ id }) => id),
+        [LOST.id]
+      )
+    })
+  )
+
+  it.live("is found beside bundles of an earlier epoch with higher numbers", () =>
+    Effect.gen(function* () {
+      const town = yield* Town.town
+      const old = newStick()
+      for (let times = 0; times < 3; times++) yield* cutFor(town, old)
+      yield* town.office(beginAnew)
+      const stick = newStick()
+      assert.strictEqual((yield* cutFor(town, stick)).seq, 1)
+      stick.bundles = [...old.bundles, ...stick.bundles]
+      const { applied, bundle } = yield* give(town, stick)
+      assert.deepInclude({ applied, epoch: bundle?.manifest.epoch }, { applied: true, epoch: 2 })
+    })
+  )
+
+  it.live("does not make central doubt what a device sent before it heard of that", () =>
+    Effect.gen(function* () {
+      const town = yield* Town.town
+      yield* roundTrip(town)
+      const stick = newStick()
+      yield* sendHome(town, stick)
+      yield* town.office(beginAnew)
+      const fresh = newStick()
+      yield* cutFor(town, fresh)
+      yield* give(town, fresh)
+      yield* sendHome(town, fresh)
+      fresh.bundles = [...fresh.bundles, ...stick.bundles]
+      const { bundles } = yield* comeHome(town, fresh)
+      assert.deepStrictEqual(
+        bundles.map(({ result, seq }) => [seq, Result.isSuccess(result) && result.success.status]),
+        [
+          [2, "received"],
+          [1, "received"]
+        ]
+      )
+    })
+  )
+})
