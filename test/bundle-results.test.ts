@@ -271,10 +271,18 @@ describe("central", () => {
         assert.deepStrictEqual(statuses(yield* comeHome(all, stick)), [status])
         assert.deepStrictEqual(yield* kept(all), [])
       }
+      // Not even those of the batches before the wrong line.
+      yield* all.on(sit({ size: 4_500_000 }))
+      yield* all.on(sit({ size: 200_000 }))
+      const last = withLines((line, at) => [at === 5 ? `${line} ` : line])
+      const late = newStick()
+      yield* all.on(last(exportReport(CUT)).pipe(withStick(late)))
+      assert.deepStrictEqual(statuses(yield* comeHome(all, late)), ["put aside: E_RECORD_SCHEMA"])
+      assert.deepStrictEqual(yield* kept(all), [])
       const good = newStick()
       yield* sendHome(all, good)
       assert.deepStrictEqual(statuses(yield* comeHome(all, good)), ["received"])
-      assert.strictEqual((yield* kept(all)).length, 2)
+      assert.strictEqual((yield* kept(all)).length, 6)
     })
   )
 

@@ -180,7 +180,7 @@ const importFrom = Effect.fnUntraced(function* (
     return codeOf(result.failure)
   }
   const { ahead, applied, bundle, synced } = result.success
-  if (Option.isNone(synced)) {
+  if (bundle === null || Option.isNone(synced)) {
     assert.deepEqual(yield* everything(site), all, "what is applied was applied again")
     return "already"
   }
