@@ -1,5 +1,5 @@
 /**
- * Runs the benchmark: `node bench/run.ts [w1|w2|w3|w4]...` measures Testferry and its peers in one
+ * Runs the benchmark: `node bench/run.ts [w1|w2|w3|w4|w5|w6]...` measures Testferry and its peers in one
  * session and prints each figure with its ratio to every peer. See README.md beside this file.
  */
 import { existsSync } from "node:fs"
@@ -34,9 +34,26 @@ const { values, positionals } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     json: { type: "string" },
     bytes: { type: "string", default: "2GiB" },
+    records: { type: "string", default: "10000" },
     single: { type: "string" }
   }
 })
+
+/** A day of a large office, and what still ends on a laptop. */
+const RECORDS_MAX = 1_000_000
+
+const whole = (option: "runs" | "size" | "seed" | "records", max: number): number => {
+  const value = Number(values[option])
+  if (!Number.isSafeInteger(value) || value < 1 || value > max)
+    throw new Error(`--${option} takes a whole number from 1 to ${max}`)
+  return value
+}
+
+if (positionals.includes("w5")) {
+  const { runW5 } = await import("./w5.ts")
+  await runW5(whole("records", RECORDS_MAX))
+  process.exit()
+}
 
 // A workload of its own kind: bundles, in files, beside other programs.
 if (positionals.includes("w6")) {
@@ -66,13 +83,6 @@ const workloads = (): ReadonlyArray<Workload> => {
   if (unknown.length > 0)
     throw new Error(`unknown workload ${unknown.join(", ")}; there are ${WORKLOADS.join(", ")}`)
   return chosen.length === 0 ? WORKLOADS : chosen
-}
-
-const whole = (option: "runs" | "size" | "seed", max: number): number => {
-  const value = Number(values[option])
-  if (!Number.isSafeInteger(value) || value < 1 || value > max)
-    throw new Error(`--${option} takes a whole number from 1 to ${max}`)
-  return value
 }
 
 const runs = whole("runs", RUNS_MAX)

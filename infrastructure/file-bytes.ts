@@ -60,17 +60,14 @@ export const writeHandle = (
   bytes: Uint8Array,
   at: number
 ): Effect.Effect<void, NoSpace> =>
-  Effect.tryPromise({
-    try: async () => {
-      for (let done = 0; done < bytes.byteLength; ) {
-        done += (await handle.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten
-      }
-    },
-    catch: (cause) => cause
+  Effect.promise(async () => {
+    for (let done = 0; done < bytes.byteLength; ) {
+      done += (await handle.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten
+    }
   }).pipe(
     // What is being written must not go on behind the back of whoever removes the file next.
     Effect.uninterruptible,
-    Effect.catch((cause) =>
+    Effect.catchDefect((cause) =>
       isFull(cause)
         ? Effect.fail(new NoSpace({ needed: bytes.byteLength, free: 0 }))
         : Effect.die(cause)

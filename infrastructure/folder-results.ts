@@ -7,7 +7,7 @@
  * the device; on the opening machine the keys of devices are compared by their words.
  */
 import { hash } from "node:crypto"
-import { appendFile, mkdir, open, readdir, readFile, rename } from "node:fs/promises"
+import { appendFile, mkdir, open, readdir, rename } from "node:fs/promises"
 import path from "node:path"
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { type OpenedResult, OpenedResults, SealedResults } from "../application/record-ports.ts"
@@ -34,9 +34,6 @@ export const writeSealed = Effect.fn("writeSealed")(function* (
   })
 })
 
-/** The results of a folder, in the order of their names. */
-export const sealedIn = (directory: string) => filesIn(directory, decodeSealed)
-
 /** What was opened, and what was not, as the decrypt command left it in a folder. */
 export const openedIn = (directory: string) => filesIn(directory, decodeOpening)
 
@@ -46,9 +43,10 @@ export const openedIn = (directory: string) => filesIn(directory, decodeOpening)
  */
 export const keysDigest = Effect.fn("keysDigest")(function* (directory: string) {
   const keys = new Set<string>()
-  yield* Stream.runForEach(sealedIn(directory), ({ device, signers }) =>
-    Effect.sync(() => void keys.add(`${device} ${[...signers].sort().join(" ")}`))
-  )
+  for (const name of yield* namesIn(directory)) {
+    const { device, signers } = yield* sealedOrDamaged(directory, name)
+    if (signers !== NO_SIGNERS) keys.add(`${device} ${[...signers].sort().join(" ")}`)
+  }
   return hash("sha256", [...keys].sort().join("\n"), "buffer")
 })
 
@@ -161,6 +159,9 @@ const openedNames = Effect.fnUntraced(function* (directory: string) {
   return opened
 })
 
+/** Of a damaged file: somebody would have signed it, but nobody knows who. */
+const NO_SIGNERS: ReadonlyArray<string> = [""]
+
 /** A damaged file does not stop the others: it counts as altered. */
 const sealedOrDamaged = (directory: string, file: string) =>
   readJson(path.join(directory, file), decodeSealed).pipe(
@@ -174,7 +175,7 @@ const sealedOrDamaged = (directory: string, file: string) =>
           id: "",
           revision: 0,
           box: "",
-          signers: [""]
+          signers: NO_SIGNERS
         }
         return Effect.succeed(damaged)
       }
@@ -189,7 +190,8 @@ const readJson = Effect.fnUntraced(function* <A>(
     await using handle = await open(file, "r")
     const { size } = await handle.stat()
     if (size > ASK_BYTES_MAX) throw new Error("it is larger than any result")
-    return readFile(handle, "utf8")
+    // Awaited here, or the handle would be closed before.
+    return await handle.readFile("utf8")
   })
   const value = decode(text)
   return Option.isSome(value) ? value.value : yield* Effect.fail(unreadable(file))

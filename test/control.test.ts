@@ -16,6 +16,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Progress } from "../application/progress.ts"
+import { ASK_BYTES_MAX } from "../domain/opening.ts"
 import type { ProgressEvent } from "../domain/progress.ts"
 import { callOwner } from "../entrypoints/call-owner.ts"
 import { defineCommand } from "../entrypoints/command.ts"
@@ -95,7 +96,7 @@ describe("the control socket", () => {
       const codes = yield* Effect.all([
         Effect.flip(ask(directory, {}, "remove-all")),
         Effect.flip(ask(directory, { text: 7 })),
-        Effect.flip(ask(directory, { text: "x".repeat(2_000_000), times: 1, left: false }))
+        Effect.flip(ask(directory, { text: "x".repeat(ASK_BYTES_MAX), times: 1, left: false }))
       ])
       assert.deepStrictEqual(
         codes.map((refused) => "code" in refused && refused.code),
