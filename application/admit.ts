@@ -79,6 +79,12 @@ export const bySecret = Effect.fn("bySecret")(function* (key: string, secret: st
   )
   if (!same || Option.isNone(kept)) return yield* new NotAdmitted()
   const client = yield* active(found)
+  return client.kind === "device" ? yield* new NotAdmitted() : client
+})
+
+/** The same for what only a credential for organisations may do, such as to vouch for a device. */
+export const byCredential = Effect.fn("byCredential")(function* (key: string, secret: string) {
+  const client = yield* bySecret(key, secret)
   return client.kind === "credential" ? client : yield* new NotAdmitted()
 })
 

@@ -70,10 +70,15 @@ export interface OpenBundle {
   readonly roots: ReadonlyArray<Signed>
   /** Parts by name, with their sizes in the volumes that are here. */
   readonly sizes: ReadonlyMap<string, number>
+  /**
+   * Reads `length` bytes; into the room that is given, if any: whoever reads gigabytes need not wait
+   * for what is done with to be given back.
+   */
   readonly read: (
     part: string,
     offset: number,
-    length: number
+    length: number,
+    into?: Uint8Array
   ) => Effect.Effect<Uint8Array, MediaFailed>
 }
 

@@ -6,12 +6,13 @@ import { Clock, Effect, Option, Schema } from "effect"
 import {
   CERTIFICATE_MILLIS,
   type Certificate,
+  type Enrolment,
   type EnrolmentRequest,
   type Signed
 } from "../domain/enrolment.ts"
 import { DeviceId, type OrganisationId, Recipient } from "../domain/id.ts"
 import { personName } from "../domain/record.ts"
-import { bySecret, CLOCK_LEEWAY_MILLIS, NotAdmitted } from "./admit.ts"
+import { byCredential, CLOCK_LEEWAY_MILLIS, NotAdmitted } from "./admit.ts"
 import { Standing } from "./bundle-ports.ts"
 import { remember } from "./manage-clients.ts"
 import {
@@ -48,25 +49,35 @@ export class NoOrganisation extends Schema.TaggedError<NoOrganisation>()("NoOrga
  * The request is checked first because that is cheap; a password costs a key derivation.
  */
 export const certify = Effect.fn("certify")(function* (signed: Signed, proof: EnrolmentProof) {
-  const atomic = yield* Atomic
   const authority = yield* Authority
-  const standing = yield* Standing
   const request = yield* authority.checkRequest(signed)
   if (Option.isNone(request)) return yield* new RequestRefused()
   const proved =
     "login" in proof
       ? yield* provedByPassword(proof.login, proof.password)
-      : yield* bySecret(proof.key, proof.secret).pipe(
+      : yield* byCredential(proof.key, proof.secret).pipe(
           Effect.map((client) => ({ who: client.id, organisations: client.organisations }))
         )
-  const device = yield* atomic.run(enter(request.value, proved))
+  return yield* certifyFor(request.value, proved)
+})
+
+/** The same, when the request was checked and somebody was found to vouch for the device. */
+export const certifyFor = Effect.fn("certifyFor")(function* (
+  request: EnrolmentRequest,
+  proved: Proved
+) {
+  const atomic = yield* Atomic
+  const authority = yield* Authority
+  const standing = yield* Standing
+  const device = yield* atomic.run(enter(request, proved))
   // Outside the transaction, or the refusal would take its history entry along.
   if (device.state !== "active") return yield* refuse(device, proved)
   const certificate = yield* authority.certify(yield* certificateOf(device))
-  return { certificate, roots: yield* standing.chain }
+  const enrolment: Enrolment = { certificate, roots: yield* standing.chain }
+  return enrolment
 })
 
-interface Proved {
+export interface Proved {
   readonly who: string
   readonly organisations: ReadonlyArray<OrganisationId>
 }

@@ -29,10 +29,12 @@ export type Rotated = (typeof ROTATED)[number]
 
 export interface RootChange {
   readonly rotate: ReadonlyArray<Rotated>
-  /** Begins every stream anew (format §5). */
+  /** Begins every stream anew (format §2.6). */
   readonly newEpoch: boolean
   /** Who holds the root keys from now on. */
   readonly holders: RootHolders | undefined
+  /** To whom results are sealed from now on; as before when it is not said. */
+  readonly results?: RootDocument["results"]
 }
 
 /** No root is in force at central: its holders have not signed the first one, or it has expired. */
@@ -103,6 +105,7 @@ export const proposeRoot = Effect.fn("proposeRoot")(function* (change: RootChang
     expires: (yield* Clock.currentTimeMillis) + ROOT_MILLIS,
     keys: Object.fromEntries([...known].filter(([id]) => used.has(id))),
     roles,
+    results: change.results === undefined ? current.results : change.results,
     ingest: change.rotate.includes("ingest") ? yield* authority.newIngest(version) : current.ingest
   }
   return next

@@ -1,5 +1,5 @@
 /**
- * Checks a bundle on a medium before a part of it is read (format §5): who signed it, and that it is
+ * Checks a bundle on a medium before a part of it is read (format §2.6): who signed it, and that it is
  * the bundle that its name says. What may be applied, the receiver's stream decides afterwards.
  */
 import { Effect, Result, Stream } from "effect"
@@ -29,7 +29,7 @@ import { refuse, settled } from "./bundle-trust.ts"
 import { Hashing } from "./ports.ts"
 
 /** An index of twenty thousand contents and a thousand organisations has a quarter of this. */
-const INDEX_BYTES_MAX = 16 * 1_048_576
+export const INDEX_BYTES_MAX = 16 * 1_048_576
 
 export interface CheckedManifest {
   readonly manifest: BundleManifest

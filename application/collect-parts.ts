@@ -11,7 +11,7 @@ import type { Digest } from "../domain/id.ts"
 import { type Segment, segmentsOf } from "../domain/segments.ts"
 import { BundleRefused, type Damage, Incoming, type OpenBundle } from "./bundle-ports.ts"
 import { report } from "./progress.ts"
-import { readSegment } from "./verify-bundle.ts"
+import { readSegment, roomFor } from "./verify-bundle.ts"
 
 /** Room beyond the bytes themselves, for the database that takes them in. */
 const SPACE_FACTOR = 1.1
@@ -48,11 +48,12 @@ export const collectParts = Effect.fn("collectParts")(function* (
   const totalBytes = here.reduce((sum, { length }) => sum + length, 0)
   const free = yield* incoming.free
   if (totalBytes * SPACE_FACTOR > free) return yield* noSpace(totalBytes, free)
+  const room = roomFor(here)
   const damages: Array<Damage> = []
   const damaged = new Set<string>()
   let bytes = 0
   for (const segment of here) {
-    const copied = yield* Effect.result(copy(collecting, segment))
+    const copied = yield* Effect.result(copy(collecting, segment, room))
     if (Result.isFailure(copied)) {
       if (copied.failure instanceof BundleRefused) return yield* copied.failure
       damages.push(copied.failure)
@@ -100,9 +101,13 @@ export const demandWhole = ({
       )
 }
 
-const copy = Effect.fnUntraced(function* ({ bundle, opened }: Collecting, segment: Segment) {
+const copy = Effect.fnUntraced(function* (
+  { bundle, opened }: Collecting,
+  segment: Segment,
+  room: Uint8Array
+) {
   const incoming = yield* Incoming
-  const bytes = yield* readSegment(opened, segment)
+  const bytes = yield* readSegment(opened, segment, room)
   yield* Effect.catchTag(
     incoming.write(bundle, segment.file, segment.fileOffset, bytes),
     "NoSpace",

@@ -6,7 +6,7 @@
  * by whatever road. Whoever never told anything, or told of another life of central, gets all.
  */
 import { Clock, Effect, Option } from "effect"
-import type { OutwardIndex } from "../domain/bundle-index.ts"
+import { type OutwardIndex, RECEIPTS_MAX } from "../domain/bundle-index.ts"
 import { type BundleManifest, streamOf } from "../domain/bundle-manifest.ts"
 import { canonical } from "../domain/canonical.ts"
 import type { DeviceReport } from "../domain/device-report.ts"
@@ -21,6 +21,7 @@ import {
   type WrittenBundle
 } from "./bundle-ports.ts"
 import { refuse } from "./bundle-trust.ts"
+import { WaitingReceipts } from "./carried-ports.ts"
 import { certificateOf } from "./certify.ts"
 import { Authority, type Client, Clients, Feeds, History } from "./ports.ts"
 import { type CutBundle, type CutOptions, cutBundle, fileName, sendBundle } from "./send-bundle.ts"
@@ -66,9 +67,11 @@ export const exportToDevice = Effect.fn("exportToDevice")(
   function* (device: DeviceId, options: ExportOptions) {
     const began = yield* Clock.currentTimeMillis
     const client = yield* admitted(device)
-    const { counts, cut, said } = yield* cutFor(client, options)
+    const { counts, cut, receipts, said } = yield* cutFor(client, options)
     if (options.dryRun) return { ...said, written: Option.none() } satisfies Exported
     const written = yield* sendBundle(cut, options.to)
+    const waiting = yield* WaitingReceipts
+    yield* waiting.wentOut(device, receipts, cut.manifest)
     yield* remember(client, {
       outcome: "done",
       counts,
@@ -133,7 +136,11 @@ const cutFor = Effect.fnUntraced(function* (client: Admitted, options: ExportOpt
   const held = isFull ? new Set<Digest>() : known.blobs
   const lines = staged.flatMap((feed) => (feed.lines === null ? [] : [feed.lines]))
   const contents = yield* stageContents(offered, held, 1 + lines.length)
-  const index = yield* indexOf(client, staged, contents, known.revocations)
+  const receipts = yield* receiptsFor(device)
+  const index = {
+    ...(yield* indexOf(client, staged, contents, known.revocations)),
+    receipts: receipts.map(({ signed }) => signed)
+  }
   const cut = yield* cutBundle(
     {
       purpose: "c2d",
@@ -147,6 +154,7 @@ const cutFor = Effect.fnUntraced(function* (client: Admitted, options: ExportOpt
       mode: isFull ? "full" : "delta",
       base: isFull ? 0 : yield* appliedSeq(device, root.document.epoch),
       ack: yield* acknowledgementOf(device),
+      ledger: null,
       index: (place) => canonical({ schema: "testferry/index/1", ...place, ...index }),
       files: [
         ...lines.map(({ staged: file }) => ({ role: "records" as const, staged: file })),
@@ -165,7 +173,8 @@ const cutFor = Effect.fnUntraced(function* (client: Admitted, options: ExportOpt
     },
     options
   )
-  return { cut, said: saidOf(device, cut, staged, contents), counts: countsOf(staged) }
+  const said = saidOf(device, cut, staged, contents)
+  return { cut, receipts, said, counts: countsOf(staged) }
 })
 
 type Staged = Effect.Success<ReturnType<typeof stageFeed>>
@@ -195,6 +204,14 @@ const appliedSeq = Effect.fnUntraced(function* (device: DeviceId, epoch: number)
     onNone: () => 0,
     onSome: (ack) => (ack.epoch === epoch ? ack.seq : 0)
   })
+})
+
+/** What the device may not have heard of the records that it sent by bundle. */
+const receiptsFor = Effect.fnUntraced(function* (device: DeviceId) {
+  const streams = yield* Streams
+  const waiting = yield* WaitingReceipts
+  const applied = yield* streams.acknowledged(streamOf("c2d", device))
+  return yield* waiting.list(device, Option.getOrUndefined(applied), RECEIPTS_MAX)
 })
 
 /** How far central has applied what the device sends. */

@@ -1,6 +1,6 @@
 /**
  * Makes the bundle that a device sends home: its report, and by the place in its stream the
- * acknowledgement of what it has applied. What else goes home lies in more files after the index.
+ * acknowledgement of what it has applied, and every record that it owes, until a receipt comes.
  */
 import { Clock, Effect, Option } from "effect"
 import { streamOf } from "../domain/bundle-manifest.ts"
@@ -8,14 +8,19 @@ import { canonical } from "../domain/canonical.ts"
 import type { Outcome } from "../domain/history.ts"
 import { Standing, Streams, type WrittenBundle } from "./bundle-ports.ts"
 import { makeReport } from "./make-report.ts"
+import { markSent, stageOwed } from "./owed-records.ts"
 import { DeviceIdentity, History, type Membership } from "./ports.ts"
-import { type CutOptions, cutBundle, sendBundle } from "./send-bundle.ts"
+import { type CutOptions, cutBundle, fileName, sendBundle } from "./send-bundle.ts"
+import { queueWhatWaited } from "./submit.ts"
 import { NotEnrolled } from "./sync.ts"
 
 export interface ReportExported {
   readonly seq: number
   /** The bundle of central's that it acknowledges; 0 when none was applied. */
   readonly acknowledges: number
+  /** Records that it carries, and how many of them are results. */
+  readonly records: number
+  readonly results: number
   readonly bytes: number
   readonly volumes: number
   readonly written: Option.Option<WrittenBundle>
@@ -29,10 +34,13 @@ export const exportReport = Effect.fn("exportReport")(function* (
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
   const began = yield* Clock.currentTimeMillis
-  const cut = yield* cutHome(membership.value, options)
+  if (!options.dryRun) yield* queueWhatWaited
+  const { cut, owed } = yield* cutHome(membership.value, options)
   const said = {
     seq: cut.manifest.seq,
     acknowledges: cut.manifest.ack?.seq ?? 0,
+    records: owed.numbers.size,
+    results: owed.results,
     bytes: cut.bytes,
     volumes: cut.manifest.volumes
   }
@@ -40,6 +48,7 @@ export const exportReport = Effect.fn("exportReport")(function* (
   const written = yield* Effect.tapError(sendBundle(cut, options.to), ({ _tag }) =>
     remember(membership.value, "failed", 0, began, _tag)
   )
+  yield* markSent(owed)
   yield* remember(membership.value, "done", written.bytes, began, `bundle ${said.seq}`)
   return { ...said, written: Option.some(written) } satisfies ReportExported
 }, Effect.scoped)
@@ -54,7 +63,11 @@ const cutHome = Effect.fnUntraced(function* (membership: Membership, options: Cu
   const head = applied?.recent[0]?.digest
   const { document } = root
   const report = yield* makeReport(membership)
-  return yield* cutBundle(
+  const { recipient } = document.ingest
+  const owed = yield* stageOwed(recipient)
+  const { file, ledger } = owed
+  const records = file === null ? null : { file: fileName(1), ...file.measured }
+  const cut = yield* cutBundle(
     {
       purpose: "d2c",
       stream: streamOf("d2c", device),
@@ -63,19 +76,22 @@ const cutHome = Effect.fnUntraced(function* (membership: Membership, options: Cu
       root: document,
       roots: [],
       revocations: list.version,
-      recipient: document.ingest.recipient,
+      recipient,
       mode: "full",
       base: 0,
       ack:
         applied === undefined || head === undefined
           ? null
           : { stream: applied.stream, epoch: applied.epoch, seq: applied.seq, head },
-      index: (place) => canonical({ schema: "testferry/index/1", ...place, report }),
-      files: [],
+      ledger: ledger.head === null ? null : { count: ledger.count, head: ledger.head },
+      index: (place) =>
+        canonical({ schema: "testferry/index/1", ...place, report, ledger, records }),
+      files: file === null ? [] : [{ role: "records", staged: file.staged }],
       brings: null
     },
     options
   )
+  return { cut, owed }
 })
 
 const remember = Effect.fnUntraced(function* (

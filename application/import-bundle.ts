@@ -5,11 +5,12 @@
  * A refusal changes nothing but the history. What stops half-way can be done again: parts that are
  * here are not read again, and a bundle counts as applied only when all of it was.
  */
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Option, Result } from "effect"
 import { type OutwardIndex, readOutwardIndex } from "../domain/bundle-index.ts"
 import { filesOf, streamOf } from "../domain/bundle-manifest.ts"
+import type { BundleCode } from "../domain/bundle-refusal.ts"
 import { judgeFeed } from "../domain/feed-ground.ts"
-import type { OrganisationId } from "../domain/id.ts"
+import type { DeviceId, OrganisationId } from "../domain/id.ts"
 import { revokedFrom } from "../domain/revocations.ts"
 import { clockIsBehind, type Judgement, judge } from "../domain/stream.ts"
 import { followRoots } from "./accept-roots.ts"
@@ -33,6 +34,13 @@ import {
   stateOf
 } from "./check-bundle.ts"
 import { type Collecting, collectParts, demandWhole } from "./collect-parts.ts"
+import {
+  type HeardReceipts,
+  hearAll,
+  hearNotes,
+  NOTHING_HEARD,
+  together
+} from "./hear-receipt-notes.ts"
 import { byAge } from "./order-bundles.ts"
 import { Blobs, DeviceIdentity, History, Holdings, Lease, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
@@ -44,8 +52,11 @@ export interface ImportOptions extends Pick<PullOptions, "dryRun" | "confirmRemo
 }
 
 export interface Imported {
-  readonly bundle: CheckedManifest
-  readonly judgement: Judgement
+  /** Null when the medium brought nothing but receipts. */
+  readonly bundle: CheckedManifest | null
+  readonly judgement: Judgement | null
+  /** What central says of results that went home by stick. */
+  readonly receipts: HeardReceipts
   /** What synchronising with it did; none when the bundle had been applied before. */
   readonly synced: Option.Option<Synced>
   /** Organisations that have come further over HTTPS than the bundle. */
@@ -80,10 +91,12 @@ const take = Effect.fnUntraced(function* (
   options: ImportOptions
 ) {
   const incoming = yield* Incoming
-  const medium = yield* Medium
   const streams = yield* Streams
-  const found = yield* medium.find(from)
-  const chosen = yield* choose(found, membership)
+  // Before the bundle: a stick may bring nothing else, or a bundle that is refused.
+  const notes = options.dryRun ? NOTHING_HEARD : yield* hearNotes(from, membership.device)
+  const searched = yield* Effect.result(search(from, membership))
+  if (Result.isFailure(searched)) return yield* withoutBundle(searched.failure, notes, membership)
+  const { chosen, found } = searched.success
   const now = yield* Clock.currentTimeMillis
   const seen = {
     others: found.filter((one) => one !== chosen).map(({ seq, stream }) => ({ seq, stream })),
@@ -101,6 +114,7 @@ const take = Effect.fnUntraced(function* (
       ...seen,
       bundle,
       judgement,
+      receipts: notes,
       synced: Option.none(),
       ahead: [],
       applied: true,
@@ -111,17 +125,53 @@ const take = Effect.fnUntraced(function* (
   const { applied, synced } = yield* applyBundle(ready, membership, options)
   const receiptWritten =
     applied && (yield* giveReceipt(from, receiptOf(bundle, "applied", null, now)))
-  const { ahead } = ready
+  const { ahead, index } = ready
+  // Whatever came of the rest: a receipt stands for itself.
+  const brought = options.dryRun ? NOTHING_HEARD : yield* hearAll(index.receipts)
   return {
     ...seen,
     bundle,
     judgement,
+    receipts: together(notes, brought),
     synced: Option.some(synced),
     ahead,
     applied,
     receiptWritten
   } satisfies Imported
 })
+
+const search = Effect.fnUntraced(function* (from: string, membership: Membership) {
+  const medium = yield* Medium
+  const found = yield* medium.find(from)
+  return { found, chosen: yield* choose(found, membership) }
+})
+
+/** No bundle is for this device: that is a success where receipts are. */
+const withoutBundle = Effect.fnUntraced(function* (
+  refused: BundleRefused,
+  receipts: HeardReceipts,
+  { device }: Membership
+) {
+  if (receipts.heard === 0 || !NO_BUNDLE.has(refused.code)) return yield* refused
+  yield* remember(device, "done", `${receipts.heard} receipts`)
+  return {
+    bundle: null,
+    judgement: null,
+    receipts,
+    synced: Option.none(),
+    ahead: [],
+    applied: false,
+    receiptWritten: false,
+    clockBehind: false,
+    others: []
+  } satisfies Imported
+})
+
+const NO_BUNDLE: ReadonlySet<BundleCode> = new Set<BundleCode>([
+  "E_NOT_FOUND",
+  "E_WRONG_STREAM",
+  "E_WRONG_DEVICE"
+])
 
 /** The newest bundle for this device. What else lies there is named when there is none. */
 const choose = Effect.fnUntraced(function* (
@@ -252,9 +302,13 @@ const contentsHeld = Effect.fnUntraced(function* (index: OutwardIndex) {
   return held
 })
 
-const rememberRefused = Effect.fnUntraced(function* (
-  { device }: Membership,
-  { code, detail }: BundleRefused
+const rememberRefused = ({ device }: Membership, { code, detail }: BundleRefused) =>
+  remember(device, "refused", `${code}: ${detail}`)
+
+const remember = Effect.fnUntraced(function* (
+  device: DeviceId,
+  outcome: "done" | "refused",
+  reason: string
 ) {
   const history = yield* History
   yield* history.append({
@@ -263,10 +317,10 @@ const rememberRefused = Effect.fnUntraced(function* (
     who: "device",
     device,
     organisation: null,
-    outcome: "refused",
+    outcome,
     counts: {},
     bytes: 0,
     millis: 0,
-    reason: `${code}: ${detail}`
+    reason
   })
 })

@@ -1,4 +1,4 @@
-/** Says where a device stands, for central: over HTTPS and in its bundles (format §6.3). */
+/** Says where a device stands, for central: over HTTPS and in its bundles (format §2.5). */
 import { Clock, Effect, Option } from "effect"
 import type { DeviceReport, HeldCursor } from "../domain/device-report.ts"
 import type { Digest } from "../domain/id.ts"

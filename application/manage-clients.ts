@@ -58,7 +58,8 @@ const SECRET_BYTES = 32
 export const generateCredential = Effect.fn("generateCredential")(function* (
   organisations: ReadonlyArray<OrganisationId>,
   name: string,
-  who: string
+  who: string,
+  kind: "credential" | "results" = "credential"
 ) {
   const atomic = yield* Atomic
   const clients = yield* Clients
@@ -68,7 +69,7 @@ export const generateCredential = Effect.fn("generateCredential")(function* (
   const secret = yield* secrets.randomText(SECRET_BYTES)
   const credential: Client = {
     id: key,
-    kind: "credential",
+    kind,
     name,
     organisations,
     state: "active",
@@ -125,7 +126,7 @@ export const remember = Effect.fnUntraced(function* (
 })
 
 const change = Effect.fnUntraced(function* (
-  kind: Client["kind"],
+  kind: "device" | "credential",
   id: string,
   who: string,
   reason: string,
@@ -136,7 +137,8 @@ const change = Effect.fnUntraced(function* (
   return yield* atomic.run(
     Effect.gen(function* () {
       const found = Option.getOrUndefined(yield* clients.find(id))
-      if (found === undefined || found.kind !== kind) return yield* new NoSuchClient({ id })
+      const isMeant = kind === "device" ? found?.kind === "device" : found?.kind !== "device"
+      if (found === undefined || !isMeant) return yield* new NoSuchClient({ id })
       if (found.state === "revoked" && (to.state ?? "revoked") !== "revoked")
         return yield* new AlreadyRevoked({ id })
       const client: Client = { ...found, ...to }

@@ -8,24 +8,13 @@
 import { Clock, Effect, Option, Schema, Stream } from "effect"
 import type { Sitting } from "../domain/eligible.ts"
 import { sitting } from "../domain/eligible.ts"
-import type { Delivery, Eligibility, KeyWrap, PasswordWrap, Person } from "../domain/entity.ts"
-import { PERSON_KINDS, Profile, WrappedKey } from "../domain/entity.ts"
+import type { Delivery, Eligibility, Person } from "../domain/entity.ts"
+import { Profile } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
-import { organisationNode } from "../domain/id.ts"
-import { foldedLogin } from "../domain/login.ts"
-import {
-  Atomic,
-  Contents,
-  DeviceIdentity,
-  Hashing,
-  HoldingDamaged,
-  Holdings,
-  LoginTries,
-  Opener,
-  Passwords
-} from "./ports.ts"
+import { Contents, DeviceIdentity, HoldingDamaged, Holdings, Opener } from "./ports.ts"
 import { rechecking } from "./recheck.ts"
 import { NotEnrolled } from "./sync.ts"
+import { type Keys, keyName, keysOf, unlock } from "./unlock.ts"
 
 export interface OpenDelivery {
   readonly delivery: Delivery
@@ -59,79 +48,10 @@ export const open = Effect.fn("open")(function* (login: string, password: string
   const identity = yield* DeviceIdentity
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  const { organisations } = membership.value
-  const recheck = rechecking(organisations)
-  const people = yield* recheck(findPeople(organisations, login))
-  const anybody = yield* recheck(anyWrap(organisations))
-  const unlocked = yield* admitted(login, password, people, anybody)
+  const unlocked = yield* unlock(membership.value.organisations, login, password)
   return yield* Effect.forEach(unlocked, ({ organisation, person, key }) =>
     rechecking([organisation])(openFor(organisation, person, key))
   )
-})
-
-interface Found {
-  readonly organisation: OrganisationId
-  readonly person: Person
-}
-
-const findPeople = Effect.fnUntraced(function* (
-  organisations: ReadonlyArray<OrganisationId>,
-  login: string
-) {
-  const holdings = yield* Holdings
-  const opener = yield* Opener
-  const found: Array<Found> = []
-  let unreadable: OrganisationId | undefined
-  for (const organisation of organisations) {
-    const node = organisationNode(organisation)
-    const [own] = yield* holdings.byIds(organisation, [node])
-    if (own?.kind !== "organisation") {
-      if ((yield* holdings.present(organisation, [node])).size > 0) unreadable = organisation
-      continue
-    }
-    const tag = opener.loginTag(own.loginKey, login)
-    const person = yield* holdings.personByTag(organisation, tag)
-    if (Option.isSome(person)) found.push({ organisation, person: person.value })
-  }
-  if (found.length === 0 && unreadable !== undefined) {
-    return yield* new HoldingDamaged({ organisation: unreadable })
-  }
-  return found
-})
-
-/** Somebody's wrap: a login that nobody has must cost what it would cost if somebody had it. */
-const anyWrap = Effect.fnUntraced(function* (organisations: ReadonlyArray<OrganisationId>) {
-  const holdings = yield* Holdings
-  const people = Stream.fromIterable(organisations).pipe(
-    Stream.flatMap((organisation) => holdings.entities(organisation, PERSON_KINDS)),
-    Stream.filter((entity) => "wrap" in entity)
-  )
-  return Option.map(yield* Stream.runHead(people), ({ wrap }) => wrap)
-})
-
-/**
- * Tries the password, once for all organisations: a person has one key everywhere. The try is
- * counted before it is worked on, so that of many at once not all pass uncounted.
- */
-const admitted = Effect.fnUntraced(function* (
-  login: string,
-  password: string,
-  people: ReadonlyArray<Found>,
-  anybody: Option.Option<PasswordWrap>
-) {
-  const atomic = yield* Atomic
-  const hashing = yield* Hashing
-  const passwords = yield* Passwords
-  const tries = yield* LoginTries
-  const tag = hashing.sha256(`login ${foldedLogin(login)}`)
-  const now = yield* Clock.currentTimeMillis
-  yield* atomic.run(Effect.andThen(tries.admit(tag, now), tries.failed(tag, now)))
-  const [first] = people
-  const key = yield* first === undefined
-    ? passwords.decoy(password, Option.getOrUndefined(anybody))
-    : passwords.unwrap(first.person.id, first.person.wrap, password)
-  yield* tries.clear(tag)
-  return people.map((found) => ({ ...found, key }))
 })
 
 const openFor = Effect.fnUntraced(function* (
@@ -141,7 +61,8 @@ const openFor = Effect.fnUntraced(function* (
 ) {
   const opener = yield* Opener
   const text = yield* opener.open(key, person.profile)
-  const keys = yield* keysOf(organisation, person.id, key)
+  const holdings = yield* Holdings
+  const keys = yield* keysOf(yield* holdings.wrapsFor(organisation, person.id), key)
   const readsRoster = person.kind === "proctor" || person.kind === "administrator"
   return {
     organisation,
@@ -151,35 +72,6 @@ const openFor = Effect.fnUntraced(function* (
     roster: readsRoster ? yield* rosterOf(organisation, keys) : []
   } satisfies Opened
 })
-
-/**
- * The keys that are wrapped for a person, by what they open and which version of it; each wrap must
- * say what it is. A version may be of an earlier life of a delivery, so no version is the newest.
- */
-const keysOf = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  reader: EntityId,
-  key: string
-) {
-  const holdings = yield* Holdings
-  const opener = yield* Opener
-  const keys = new Map<string, string>()
-  for (const wrap of yield* holdings.wrapsFor(organisation, reader)) {
-    const opened = yield* Effect.option(opener.open(key, wrap.box))
-    if (Option.isNone(opened)) continue
-    const said = yield* Effect.option(decodeKey(opened.value))
-    if (Option.isNone(said) || !agrees(wrap, said.value)) continue
-    keys.set(keyName(wrap.subject, wrap.version), said.value.identity)
-  }
-  return keys
-})
-
-const keyName = (subject: EntityId, version: number): string => `${version} ${subject}`
-
-type Keys = Effect.Success<ReturnType<typeof keysOf>>
-
-const agrees = (wrap: KeyWrap, key: WrappedKey): boolean =>
-  wrap.subject === key.subject && wrap.version === key.version && wrap.reader === key.reader
 
 const sittings = Effect.fnUntraced(function* (
   organisation: OrganisationId,
@@ -259,4 +151,3 @@ const rosterOf = Effect.fnUntraced(function* (organisation: OrganisationId, keys
 const byLogin = (a: Profile, b: Profile) => (a.login < b.login ? -1 : a.login > b.login ? 1 : 0)
 
 const decodeProfile = Schema.decodeUnknownEffect(Schema.fromJsonString(Profile))
-const decodeKey = Schema.decodeUnknownEffect(Schema.fromJsonString(WrappedKey))

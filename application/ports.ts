@@ -23,6 +23,7 @@ import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../d
 import type { Manifest, Plan } from "../domain/plan.ts"
 import type { CatalogueRecord } from "../domain/record.ts"
 import type { Capabilities } from "../domain/release.ts"
+import type { Submission } from "../domain/result.ts"
 import type { RootDocument, RootRole } from "../domain/root.ts"
 import type { Link } from "../domain/scope.ts"
 import type { SetDigest } from "../domain/set-digest.ts"
@@ -375,7 +376,8 @@ export class Accounts extends Context.Service<
 /** Somebody who may ask for tokens: an enrolled device, or a credential made by hand. */
 export interface Client {
   readonly id: string
-  readonly kind: "device" | "credential"
+  /** "results": a credential that may fetch sealed results and hand back opened ones, nothing else. */
+  readonly kind: "device" | "credential" | "results"
   readonly name: string
   readonly organisations: ReadonlyArray<OrganisationId>
   readonly state: "active" | "blocked" | "revoked"
@@ -458,6 +460,8 @@ export class Central extends Context.Service<
       keys: ReadonlyArray<EntityKey>
     ) => Effect.Effect<ReadonlyArray<Change>, CentralFailure>
     readonly blob: (blob: Digest, offset: number) => Stream.Stream<Uint8Array, CentralFailure>
+    /** Hands records over and answers central's signed receipt, which is for the caller to verify. */
+    readonly submit: (submission: Submission) => Effect.Effect<Signed, CentralFailure>
   }
 >()("testferry/Central") {}
 

@@ -12,7 +12,7 @@ import type { BundleCode } from "../domain/bundle-refusal.ts"
 import { DeviceId, type Digest } from "../domain/id.ts"
 import type { Receipt } from "../domain/receipt.ts"
 import { revokedFrom } from "../domain/revocations.ts"
-import { applied, judge, type StreamState } from "../domain/stream.ts"
+import { applied, type Judgement, judge, type StreamState } from "../domain/stream.ts"
 import {
   type BundleRefused,
   Devices,
@@ -24,6 +24,7 @@ import {
   Streams
 } from "./bundle-ports.ts"
 import { refuse, settled, trustInDevice } from "./bundle-trust.ts"
+import { WaitingReceipts } from "./carried-ports.ts"
 import {
   type CheckedManifest,
   checkManifest,
@@ -35,7 +36,8 @@ import {
 import { collectParts, demandWhole } from "./collect-parts.ts"
 import { hearReceipts, hearReport } from "./hear-report.ts"
 import { byAge } from "./order-bundles.ts"
-import { Atomic, Blobs, Clients, Hashing, History } from "./ports.ts"
+import { Atomic, Blobs, type Client, Clients, Hashing, History } from "./ports.ts"
+import { NOTHING_CARRIED, receiveCarried, writeReceipts } from "./receive-carried.ts"
 
 export interface ReceivedBundle {
   readonly device: string
@@ -46,6 +48,10 @@ export interface ReceivedBundle {
     BundleRefused
   >
   readonly receiptWritten: boolean
+  /** What it brought; nothing for one that was not taken now. */
+  readonly carried: typeof NOTHING_CARRIED
+  /** Receipts for records that lie on the medium now. */
+  readonly recordReceipts: number
 }
 
 export interface Received {
@@ -81,12 +87,16 @@ const receiveOne = Effect.fnUntraced(function* (from: string, found: FoundBundle
   if (Result.isFailure(attempt)) {
     yield* remember(device, "refused", `${attempt.failure.code}: ${attempt.failure.detail}`)
     const result: ReceivedBundle["result"] = Result.fail(attempt.failure)
-    return { ...told, result, receiptWritten: false } satisfies ReceivedBundle
+    const nothing = { receiptWritten: false, carried: NOTHING_CARRIED, recordReceipts: 0 }
+    return { ...told, result, ...nothing } satisfies ReceivedBundle
   }
-  const { receipt } = attempt.success
+  const { carried, receipt } = attempt.success
   const receiptWritten = yield* giveReceipt(from, receipt)
+  const isTaken = receipt.status !== "quarantined"
   return {
     ...told,
+    carried,
+    recordReceipts: isTaken ? yield* writeReceipts(from, DeviceId.make(device)) : 0,
     result: Result.succeed(statusOf(receipt)),
     receiptWritten
   } satisfies ReceivedBundle
@@ -113,7 +123,7 @@ const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
   if (Result.isSuccess(checked) && checked.success.judgement === "already applied") {
     // A kill may have come before this.
     yield* incoming.drop(checked.success.bundle.digest)
-    return { receipt: receiptOf(checked.success.bundle, "already", null, now) }
+    return unchanged(receiptOf(checked.success.bundle, "already", null, now))
   }
   // Also for one that is not believed: without its form it is no bundle, and nothing can be kept.
   const bundle = Result.isSuccess(checked)
@@ -121,27 +131,31 @@ const receive = Effect.fnUntraced(function* (found: FoundBundle, now: number) {
     : yield* unbelieved(found, opened, checked.failure)
   if (known !== undefined && Result.isFailure(checked)) {
     yield* incoming.drop(bundle.digest)
-    return { receipt: receiptOf(bundle, "quarantined", known.code, now) }
+    return unchanged(receiptOf(bundle, "quarantined", known.code, now))
   }
   yield* collect(found, opened, bundle)
   if (Result.isFailure(checked)) return yield* putAside(bundle, opened, checked.failure, now)
   const index = yield* Effect.result(openIndex(bundle, readHomewardIndex))
   if (Result.isFailure(index)) return yield* putAside(bundle, opened, index.failure, now)
-  return yield* take(bundle, checked.success.state, index.success, now)
+  const taken = yield* Effect.result(take(checked.success, index.success, now))
+  if (Result.isSuccess(taken)) return taken.success
+  return yield* putAside(bundle, opened, taken.failure, now)
 })
+
+const unchanged = (receipt: Receipt) => ({ receipt, carried: NOTHING_CARRIED })
 
 /** Whether central believes the bundle, and whether it is the next one. */
 const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundle, now: number) {
   const clients = yield* Clients
-  const standing = yield* Standing
+  const { revocations, root } = yield* Standing
   const device = found.stream.slice(4)
   const client = Option.getOrUndefined(yield* clients.find(device))
   if (client?.kind !== "device" || client.keys === null) {
     return yield* refuse("E_UNKNOWN_DEVICE", `there is no device ${device}`)
   }
   const bundle = yield* checkManifest(found, opened, "d2c", yield* trustInDevice(client))
-  const { document } = yield* standing.root
-  const { list } = yield* standing.revocations
+  const { document } = yield* root
+  const { list } = yield* revocations
   const state = yield* stateOf(bundle.manifest.stream, 1)
   const judgement = wasApplied(bundle, state)
     ? "already applied"
@@ -165,8 +179,18 @@ const check = Effect.fnUntraced(function* (found: FoundBundle, opened: OpenBundl
   if (judgement === "apply" && from === undefined && client.state === "revoked") {
     return yield* refuse("E_REVOKED", `${device} is revoked`)
   }
-  return { bundle, judgement, state }
+  const standing = client.state === "active" && from === undefined ? "good" : "blocked"
+  return { bundle, judgement, state, client, standing } satisfies Checked
 })
+
+interface Checked {
+  readonly bundle: CheckedManifest
+  readonly judgement: Judgement
+  readonly state: StreamState
+  readonly client: Client
+  /** Whether its results count at once, or a person must look at them first. */
+  readonly standing: "good" | "blocked"
+}
 
 /** The epoch that a bundle may be of: not before the stream's last, not after the root's. */
 const epochOf = ({ epoch }: BundleManifest, state: StreamState, newest: number): number =>
@@ -219,19 +243,26 @@ const collect = Effect.fnUntraced(function* (
   yield* demandWhole(yield* collectParts(collecting, filesOf(manifest)))
 })
 
-/** From here on the bundle is applied, with all that it says. */
+/**
+ * Takes the records first: what stops half-way is done again, and each is kept once. Then the bundle
+ * is applied, with all that it says. Fails with BundleRefused when its lines are not right, before
+ * any of them is kept.
+ */
 const take = Effect.fnUntraced(function* (
-  bundle: CheckedManifest,
-  state: StreamState,
-  { report }: HomewardIndex,
+  { bundle, client, standing, state }: Checked,
+  index: HomewardIndex,
   now: number
 ) {
   const atomic = yield* Atomic
   const incoming = yield* Incoming
   const streams = yield* Streams
+  const waiting = yield* WaitingReceipts
   const { digest, manifest } = bundle
+  const { report } = index
+  const carried = yield* receiveCarried(client, digest, index, standing)
   yield* atomic.run(
     Effect.gen(function* () {
+      yield* waiting.keepOnly(report.device, digest)
       yield* streams.receive(applied(manifest, digest, state))
       if (manifest.ack !== null) yield* streams.acknowledge(manifest.ack)
       yield* hearReport(report)
@@ -239,7 +270,7 @@ const take = Effect.fnUntraced(function* (
     })
   )
   yield* incoming.drop(digest)
-  return { receipt: receiptOf(bundle, "applied", null, now) }
+  return { receipt: receiptOf(bundle, "applied", null, now), carried }
 })
 
 /**
@@ -266,7 +297,7 @@ const putAside = Effect.fnUntraced(function* (
     })
   )
   yield* incoming.drop(digest)
-  return { receipt: receiptOf(bundle, "quarantined", code, now) }
+  return unchanged(receiptOf(bundle, "quarantined", code, now))
 })
 
 const keepBytes = Effect.fnUntraced(

@@ -6,11 +6,28 @@
  * device's wiring has no `ResultsOpener`; neither has central's server.
  */
 import { Context, type Effect, type Option, type Result, type Stream } from "effect"
-import type { Signed } from "../domain/enrolment.ts"
+import type { ExportedResult } from "../domain/export.ts"
 import type { DeviceId, Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { LedgerEntry } from "../domain/ledger.ts"
-import type { CentralEvent, CentralStage, DeviceStage, EndStage } from "../domain/lifecycle.ts"
+import {
+  type CentralEvent,
+  type CentralStage,
+  type DeviceStage,
+  type EndStage,
+  SENT_BY_DEFAULT
+} from "../domain/lifecycle.ts"
+import type {
+  OpenedDocument,
+  Opening,
+  OpeningOutcome,
+  OpeningRun,
+  ResultsFilter,
+  SealedResult,
+  Unopened
+} from "../domain/opening.ts"
 import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+import type { Catalogue } from "./ports.ts"
+import type { Refused } from "./refused.ts"
 
 // ---------------------------------------------------------------- device
 
@@ -24,6 +41,30 @@ export interface OwedRecord {
   readonly tries: number
   /** Why the last try did not end in a receipt. */
   readonly reason: string | null
+}
+
+/** The rules by which a device sends; TAO's names. */
+export interface SendingRules {
+  /** Records per batch. */
+  readonly chunkSize: number
+  /** How an execution must have ended for its records to be sent. */
+  readonly statusExecutionsToSync: ReadonlyArray<EndStage>
+  /** Whether to forget the bytes of what central keeps. */
+  readonly deleteAfterSend: boolean
+}
+
+export const Sending = Context.Reference<SendingRules>("testferry/Sending", {
+  defaultValue: () => ({
+    chunkSize: 10,
+    statusExecutionsToSync: SENT_BY_DEFAULT,
+    deleteAfterSend: false
+  })
+})
+
+/** Which records are meant: of some kinds or of all, that ended in some ways. */
+export interface Owing {
+  readonly kinds: ReadonlyArray<LedgerEntry["kind"]> | undefined
+  readonly ends: ReadonlyArray<EndStage>
 }
 
 /** The ledger of a device, and the records that wait in it for a receipt. */
@@ -40,15 +81,20 @@ export class Outbox extends Context.Service<
       readonly stage: "sealed" | "queued"
     }) => Effect.Effect<LedgerEntry>
     readonly head: Effect.Effect<{ readonly count: number; readonly head: Digest | null }>
-    /** What is queued or sent without a receipt, after a number, oldest first. */
-    readonly owed: (options: {
-      readonly after: number
-      readonly limit: number
-      readonly kinds: ReadonlyArray<LedgerEntry["kind"]> | undefined
-    }) => Effect.Effect<ReadonlyArray<OwedRecord>>
+    /**
+     * What is to be sent, after a number, oldest first: what is queued and ended in one of these
+     * ways (LTI users go whatever their end), and what was sent without a receipt.
+     */
+    readonly owed: (
+      options: Owing & { readonly after: number; readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<OwedRecord>>
+    readonly countOwed: (options: Owing) => Effect.Effect<number>
     /** What waits only because its end is not among those that are sent. */
     readonly waiting: Effect.Effect<ReadonlyArray<OwedRecord>>
-    /** Follows an arrow of the life of a record; dies where there is none. */
+    /**
+     * Follows an arrow of the life of a record; dies where there is none. To `sent` without a reason
+     * is one more try; with one, it says why the try did not end in a receipt.
+     */
     readonly move: (
       number: number,
       stage: DeviceStage,
@@ -56,6 +102,7 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<void>
     /** Forgets the bytes of an acknowledged record; its line in the ledger stays. */
     readonly purge: (number: number) => Effect.Effect<void>
+    /** The record with these bytes; of several, one that has no receipt yet. */
     readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
     /** Whether some record of this id is not acknowledged, be it sent or not. */
     readonly owes: (id: string) => Effect.Effect<boolean>
@@ -74,27 +121,38 @@ export interface KeptRecord {
   readonly carrier: "https" | "bundle"
   /** Why it was put aside, or could not be opened. */
   readonly reason: string | null
-  /** The same id and revision came with other bytes too: a person must look. */
+  /** The same id and revision, or number, came with other bytes too: a person must look. */
   readonly conflict: boolean
-  /** What its session says; null until that has come. */
+  /** Not the bytes that the device numbered; counted nowhere. */
+  readonly altered: boolean
+  /** What its session says; null until that has come and was accepted. */
   readonly session: SessionBody | null
+}
+
+/** A record that is about to be kept. `session`: what it says, if it is an acceptable session. */
+export interface NewRecord {
+  readonly record: HomeRecord
+  readonly carrier: KeptRecord["carrier"]
+  readonly at: number
+  readonly stage: "stored" | "quarantined"
+  readonly reason: string | null
+  readonly session: SessionBody | null
+  /** Not the bytes that the device numbered: kept to be looked at, counted nowhere. */
+  readonly altered: boolean
 }
 
 export class Records extends Context.Service<
   Records,
   {
     /**
-     * Keeps a record, inside `Atomic`. The same bytes again change nothing; other bytes under the
-     * same id and revision are kept beside the first, and both are flagged.
+     * Keeps a batch of one device, inside `Atomic`; batches of one device wait for each other. The
+     * same bytes again change nothing; other bytes under the same id and revision, or under the same
+     * number, are kept beside the first, and all of them are flagged. Answers in the same order.
      */
-    readonly add: (options: {
-      readonly device: DeviceId
-      readonly record: HomeRecord
-      readonly carrier: KeptRecord["carrier"]
-      readonly at: number
-      readonly stage: "stored" | "quarantined"
-      readonly reason: string | null
-    }) => Effect.Effect<"new" | "same" | "other bytes">
+    readonly add: (
+      device: DeviceId,
+      records: ReadonlyArray<NewRecord>
+    ) => Effect.Effect<ReadonlyArray<"new" | "same" | "other bytes">>
     readonly body: (device: DeviceId, sha256: Digest) => Effect.Effect<Option.Option<string>>
     /** Oldest first; results know their delivery by their session. */
     readonly list: (filter: {
@@ -104,6 +162,8 @@ export class Records extends Context.Service<
       readonly organisation: OrganisationId | undefined
       readonly device: DeviceId | undefined
     }) => Stream.Stream<KeptRecord>
+    /** One record, inside `Atomic`: nobody else moves it before the transaction ends. */
+    readonly find: (device: DeviceId, sha256: Digest) => Effect.Effect<Option.Option<KeptRecord>>
     /** Follows an arrow of its life at central; dies where there is none. */
     readonly move: (
       device: DeviceId,
@@ -115,12 +175,18 @@ export class Records extends Context.Service<
     readonly numbers: (device: DeviceId) => Effect.Effect<{
       readonly received: ReadonlyArray<number>
       readonly count: number
+      /** What it said contradicts what it had said or sent: it was restored from a copy. */
+      readonly forked: boolean
     }>
-    /** Remembers how long a device's ledger is, by its own signed word. Only ever grows. */
+    /**
+     * Remembers how long a device's ledger is, by its own signed word. Only ever grows: an older word
+     * may arrive late, and changes nothing as long as it is one of the same chain. To be called
+     * before the records that come with it are added.
+     */
     readonly noteLedger: (
       device: DeviceId,
       ledger: { readonly count: number; readonly head: Digest | null }
-    ) => Effect.Effect<"grew" | "same" | "shrank">
+    ) => Effect.Effect<"grew" | "same" | "forked">
   }
 >()("testferry/Records") {}
 
@@ -130,14 +196,24 @@ export interface OpenedResult {
   readonly sha256: Digest
   readonly document: ResultDocument
   readonly openedAt: number
+  /** The same execution and revision was opened from other bytes too: a person must look. */
+  readonly conflict: boolean
 }
 
 /** Opened results; in a database role, or on a machine, that the server does not share. */
 export class OpenedResults extends Context.Service<
   OpenedResults,
   {
-    /** Idempotent by device and digest. */
-    readonly put: (results: ReadonlyArray<OpenedResult>) => Effect.Effect<void>
+    /**
+     * Keeps results, inside `Atomic`, and answers for each whether it was "new", there before
+     * ("same"), or a "duplicate": new, but its execution and revision had been opened from other
+     * bytes. Both are kept then, and both are flagged. Of two processes that put the same one at
+     * once, only one is told "new".
+     */
+    readonly put: (
+      results: ReadonlyArray<Omit<OpenedResult, "conflict">>
+    ) => Effect.Effect<ReadonlyArray<"new" | "same" | "duplicate">>
+    /** Oldest first, by the time of opening and then by digest. */
     readonly list: (filter: {
       readonly delivery: EntityId | undefined
       readonly organisation: OrganisationId | undefined
@@ -145,8 +221,38 @@ export class OpenedResults extends Context.Service<
   }
 >()("testferry/OpenedResults") {}
 
-/** Why a sealed result was not opened. None of them stops the rest. */
-export type Unopened = "wrong-key" | "altered" | "bad-signature" | "unknown-device" | "duplicate"
+/**
+ * Whoever keeps sealed results, as the decrypt command meets them: the database itself, a server
+ * over its socket or HTTPS, or a folder. Each fails with Refused when it can't go on.
+ */
+export class SealedResults extends Context.Service<
+  SealedResults,
+  {
+    /** How many are to be opened: those never tried, and those that could not be opened before. */
+    readonly waiting: (filter: ResultsFilter) => Effect.Effect<number, Refused>
+    /** Puts back what could not be opened before: this time the key may be the right one. */
+    readonly retry: (filter: ResultsFilter) => Effect.Effect<void, Refused>
+    /**
+     * Gives the next batch to `open`, and keeps what that answers before it ends: one step, all of it
+     * or nothing. Answers what each counts as, in that order; undefined when none was left.
+     */
+    readonly step: (
+      filter: ResultsFilter,
+      open: (batch: ReadonlyArray<SealedResult>) => Effect.Effect<ReadonlyArray<Opening>>
+    ) => Effect.Effect<ReadonlyArray<OpeningOutcome> | undefined, Refused>
+    /** Writes a line about the run for the auditor. */
+    readonly ended: (run: OpeningRun) => Effect.Effect<void, Refused>
+  }
+>()("testferry/SealedResults") {}
+
+/** Keeps several processes on one database from opening the same results at the same time. */
+export class Claims extends Context.Service<
+  Claims,
+  {
+    /** Inside `Atomic`: which of these are this transaction's alone until it ends. Never waits. */
+    readonly claim: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<boolean>>
+  }
+>()("testferry/Claims") {}
 
 /** Opens results: only where a person has unlocked the results key. */
 export class ResultsOpener extends Context.Service<
@@ -161,9 +267,29 @@ export class ResultsOpener extends Context.Service<
         /** Raw public keys of the device that sent it, in base64: any of them may have signed. */
         readonly signers: ReadonlyArray<string>
       }>
-    ) => Effect.Effect<ReadonlyArray<Result.Result<ResultDocument, Unopened>>>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedDocument, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
 
-/** The innermost envelope of a result: the canonical text of the document, and its signature. */
-export type SignedResult = Signed
+/** The names that people and deliveries have, where they are at hand. */
+export class Names extends Context.Service<Names, Pick<Catalogue["Service"], "byIds">>()(
+  "testferry/Names"
+) {}
+
+/** Where results are written out to: a folder that a person chose, in the form they chose. */
+export class ExportFiles extends Context.Service<
+  ExportFiles,
+  {
+    /**
+     * Writes file by file, each whole or not at all. Runs the stream once or twice (a table needs its
+     * columns first). Fails with Refused when the folder can't be written.
+     */
+    readonly write: <R>(
+      results: () => Stream.Stream<ExportedResult, never, R>
+    ) => Effect.Effect<
+      { readonly results: number; readonly files: ReadonlyArray<string> },
+      Refused,
+      R
+    >
+  }
+>()("testferry/ExportFiles") {}

@@ -66,6 +66,7 @@ export interface Draft {
   readonly mode: BundleManifest["mode"]
   readonly base: number
   readonly ack: Acknowledgement | null
+  readonly ledger: BundleManifest["ledger"]
   /** The text of the index, in the one form that is signed. */
   readonly index: (place: Place) => string
   /** The files after the index, in order: the n-th is called `fileName(n)`, from 1. */
@@ -119,7 +120,7 @@ export const cutBundle = Effect.fn("cutBundle")(function* (draft: Draft, options
     root: draft.root.version,
     revocations: draft.revocations,
     ack: draft.ack,
-    ledger: null,
+    ledger: draft.ledger,
     segment: options.segmentBytes,
     volumes: placed.at(-1)?.volume ?? 1,
     parts: parts.map(({ part }) => part)

@@ -1,8 +1,8 @@
 /**
  * Synchronises a device with central, by whichever carrier the `Central` port stands for.
  *
- * In this order: the data of each organisation, then the contents that the deliveries need. An
- * organisation or a content that fails does not keep the others waiting and never counts as done.
+ * In this order: the data of each organisation, the contents that the deliveries need, and then what
+ * this device owes. What fails does not keep the others waiting and never counts as done.
  * One synchronisation at a time: a lease says whose turn it is.
  */
 import { Cause, Clock, Effect, Exit, Option, Result, Schema, Stream } from "effect"
@@ -11,6 +11,7 @@ import { keyFromText } from "../domain/entity.ts"
 import type { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { NO_COUNTS } from "../domain/history.ts"
 import type { OrganisationId } from "../domain/id.ts"
+import { RECORD_KINDS, type RecordKind } from "../domain/ledger.ts"
 import { isIdle } from "../domain/plan.ts"
 import { type Audited, audit } from "./audit.ts"
 import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
@@ -18,6 +19,7 @@ import type { CentralFailure, Membership } from "./ports.ts"
 import { DeviceIdentity, History, Holdings, Lease } from "./ports.ts"
 import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
 import { recheck, recheckingAlways, recheckWhenDue } from "./recheck.ts"
+import { countOwed, NOTHING_SUBMITTED, type Noted, type Submitted, submit } from "./submit.ts"
 
 /** The device belongs to no central yet. */
 export class NotEnrolled extends Schema.TaggedError<NotEnrolled>()("NotEnrolled", {}) {}
@@ -33,6 +35,8 @@ export interface OrganisationSync {
 export interface Synced {
   readonly organisations: ReadonlyArray<OrganisationSync>
   readonly contents: FetchedContents
+  /** What went home; nothing where the carrier takes nothing along. */
+  readonly submitted: Submitted
   readonly outcome: Outcome
   readonly dryRun: boolean
   readonly millis: number
@@ -40,13 +44,18 @@ export interface Synced {
 
 const NO_CONTENTS: FetchedContents = { wanted: 0, fetched: 0, bytes: 0, failures: [] }
 
+/** With neither `kinds` nor `records` everything is brought and sent; else only what is named. */
+export interface SyncOptions extends PullOptions {
+  readonly records?: ReadonlyArray<RecordKind>
+}
+
 /** Fails with NotEnrolled or SyncRunning; what went wrong on the way is in the report. */
-export const sync = Effect.fn("sync")(function* (options: PullOptions) {
+export const sync = Effect.fn("sync")(function* (options: SyncOptions) {
   const identity = yield* DeviceIdentity
   const lease = yield* Lease
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  const work = synchronise(membership.value.organisations, membership.value.organisations, options)
+  const work = bothWays(membership.value.organisations, options)
   return yield* lease.hold(
     rememberCancelled(
       "sync",
@@ -57,6 +66,38 @@ export const sync = Effect.fn("sync")(function* (options: PullOptions) {
     )
   )
 })
+
+const bothWays = Effect.fnUntraced(function* (
+  organisations: ReadonlyArray<OrganisationId>,
+  { records, ...options }: SyncOptions
+) {
+  const bringsNothing = records !== undefined && (options.kinds ?? []).length === 0
+  const synced = yield* synchronise(organisations, bringsNothing ? [] : organisations, options)
+  const sendsNothing =
+    records?.length === 0 || (records === undefined && options.kinds !== undefined)
+  if (sendsNothing || centralIsAway(synced)) return synced
+  const began = yield* Clock.currentTimeMillis
+  const submitted = options.dryRun
+    ? { ...NOTHING_SUBMITTED, owed: yield* countOwed(records) }
+    : yield* submit(records)
+  const millis = synced.millis + Math.max(0, (yield* Clock.currentTimeMillis) - began)
+  return { ...synced, submitted, millis, outcome: withSubmitted(synced.outcome, submitted) }
+})
+
+/** Whoever waited for every organisation in vain need not wait once more. */
+const centralIsAway = ({ organisations }: Synced): boolean =>
+  organisations.length > 0 &&
+  organisations.every(
+    ({ pulled }) => Result.isFailure(pulled) && pulled.failure._tag === "CentralAway"
+  )
+
+/** Trouble with records never makes less of the data; records that arrived make more of nothing. */
+const withSubmitted = (outcome: Outcome, { failure, kept, refused }: Submitted): Outcome => {
+  const arrived = Object.keys(kept).length > 0
+  if (outcome === "failed") return arrived ? "incomplete" : "failed"
+  if (failure !== null || refused.length > 0) return "incomplete"
+  return outcome === "unchanged" && arrived ? "done" : outcome
+}
 
 /**
  * Does the work for whoever holds the lease, and leaves it to them to remember it. Pulls the data of
@@ -77,6 +118,7 @@ export const synchronise = Effect.fn("synchronise")(function* (
   return {
     organisations: done,
     contents,
+    submitted: NOTHING_SUBMITTED,
     outcome: outcomeOf(done, contents),
     dryRun: options.dryRun,
     millis: Math.max(0, now - began)
@@ -150,8 +192,8 @@ const outcomeOf = (
 
 /** Counts of what a synchronisation did, by kind. */
 export const countsOf = (synced: Synced): HistoryEntry["counts"] => {
-  const counts = new Map<Kind, KindCounts>()
-  const add = (keys: ReadonlyArray<string>, field: keyof KindCounts) => {
+  const counts = new Map<Kind | RecordKind, KindCounts>()
+  const add = (keys: ReadonlyArray<string>, field: keyof typeof NO_COUNTS) => {
     for (const key of keys) {
       const { kind } = keyFromText(key)
       const before = counts.get(kind) ?? NO_COUNTS
@@ -166,6 +208,12 @@ export const countsOf = (synced: Synced): HistoryEntry["counts"] => {
     add(remove, "deleted")
     add(keep, "kept")
     add(held, "held")
+  }
+  const { kept, refused } = synced.submitted
+  for (const kind of RECORD_KINDS) {
+    const failed = refused.filter((one) => one.kind === kind).length
+    const uploaded = kept[kind] ?? 0
+    if (uploaded + failed > 0) counts.set(kind, { ...NO_COUNTS, uploaded, failed })
   }
   return Object.fromEntries(counts)
 }
@@ -184,8 +232,24 @@ export const reasonOf = (synced: Synced): string =>
         ? [`${organisation}: mended ${audited.value.mended + audited.value.removed}`]
         : []
     ),
-    ...synced.contents.failures.map(({ why }) => `content: ${why._tag}`)
+    ...synced.contents.failures.map(({ why }) => `content: ${why._tag}`),
+    ...namely("in quarantine", synced.submitted.quarantined),
+    ...namely("not sent", synced.submitted.refused),
+    ...(synced.submitted.failure === null ? [] : [`sending: ${synced.submitted.failure._tag}`])
   ].join("; ")
+
+/** One line for each, or for the first few of many: all of them are in the outbox. */
+const namely = (what: string, records: ReadonlyArray<Noted>): ReadonlyArray<string> => {
+  const more = records.length - NAMED_MAX
+  return [
+    ...records
+      .slice(0, NAMED_MAX)
+      .map(({ id, kind, reason }) => `${what}: ${kind} ${id}: ${reason}`),
+    ...(more > 0 ? [`${what}: ${more} more`] : [])
+  ]
+}
+
+const NAMED_MAX = 5
 
 const remember = Effect.fnUntraced(function* (membership: Membership, synced: Synced) {
   const history = yield* History
@@ -199,7 +263,7 @@ const remember = Effect.fnUntraced(function* (membership: Membership, synced: Sy
     organisation: null,
     outcome: synced.outcome,
     counts: countsOf(synced),
-    bytes: synced.contents.bytes,
+    bytes: synced.contents.bytes + synced.submitted.bytes,
     millis: synced.millis,
     reason: reasonOf(synced)
   })

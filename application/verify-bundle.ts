@@ -137,9 +137,10 @@ const scan = Effect.fnUntraced(function* (
   const segments = segmentsOf(manifest).filter(({ part }) => found.volumes.has(part.volume))
   const totalBytes = segments.reduce((sum, { length }) => sum + length, 0)
   const damages: Array<Damage> = []
+  const room = roomFor(segments)
   let bytes = 0
   for (const segment of segments) {
-    const read = yield* Effect.result(readSegment(bundle, segment))
+    const read = yield* Effect.result(readSegment(bundle, segment, room))
     if (Result.isFailure(read)) damages.push(read.failure)
     bytes += segment.length
     yield* report({
@@ -154,11 +155,19 @@ const scan = Effect.fnUntraced(function* (
   return { damages, bytes }
 })
 
+/** Room for any one of the segments: one for all of them, so that memory does not grow with them. */
+export const roomFor = (segments: ReadonlyArray<Segment>): Uint8Array =>
+  new Uint8Array(segments.reduce((most, { length }) => Math.max(most, length), 0))
+
 /** Times that a stretch is read before it counts as unreadable: a worn stick often gives in. */
 const READ_TRIES = 3
 
-/** Reads one segment and checks it; fails with where the damage is. */
-export const readSegment = Effect.fnUntraced(function* (bundle: OpenBundle, segment: Segment) {
+/** Reads one segment into `room` and checks it; fails with where the damage is. */
+export const readSegment = Effect.fnUntraced(function* (
+  bundle: OpenBundle,
+  segment: Segment,
+  room: Uint8Array
+) {
   const { sha256 } = yield* Hashing
   const { length, number, offset, part } = segment
   const damage = (code: Damage["code"]): Damage => ({
@@ -170,7 +179,7 @@ export const readSegment = Effect.fnUntraced(function* (bundle: OpenBundle, segm
     to: offset + length - 1
   })
   if (bundle.sizes.get(part.name) !== part.size) return yield* Effect.fail(damage("E_PART_MISSING"))
-  const bytes = yield* bundle.read(part.name, offset, length).pipe(
+  const bytes = yield* bundle.read(part.name, offset, length, room).pipe(
     Effect.retry({ times: READ_TRIES - 1 }),
     Effect.mapError(() => damage("E_MEDIA_IO"))
   )

@@ -1,5 +1,5 @@
 /**
- * Runs the benchmark: `node bench/run.ts [w1|w2|w3]...` measures Testferry and its peers in one
+ * Runs the benchmark: `node bench/run.ts [w1|w2|w3|w4]...` measures Testferry and its peers in one
  * session and prints each figure with its ratio to every peer. See README.md beside this file.
  */
 import { existsSync } from "node:fs"
@@ -19,6 +19,12 @@ import {
 import { installPeers } from "./peers/install.ts"
 import { line, table } from "./table.ts"
 
+// Results come home by another road and are counted otherwise: a program of its own.
+if (process.argv.includes("w4")) {
+  await import("./results.ts")
+  process.exit()
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -26,9 +32,19 @@ const { values, positionals } = parseArgs({
     size: { type: "string", default: String(TEST_TAKERS) },
     seed: { type: "string", default: "1" },
     only: { type: "string", multiple: true, default: [] },
-    json: { type: "string" }
+    json: { type: "string" },
+    bytes: { type: "string", default: "2GiB" },
+    single: { type: "string" }
   }
 })
+
+// A workload of its own kind: bundles, in files, beside other programs.
+if (positionals.includes("w6")) {
+  const { readBytes, runW6 } = await import("./w6.ts")
+  const { bytes, single } = values
+  await runW6({ bytes: readBytes(single ?? bytes), single: single !== undefined })
+  process.exit()
+}
 
 /** Testferry's own contender comes first; the run says so when it is not there. */
 const contenders = async (): Promise<ReadonlyArray<Contender>> => {

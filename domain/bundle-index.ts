@@ -11,10 +11,15 @@ import { DeviceReport } from "./device-report.ts"
 import { Signed } from "./enrolment.ts"
 import { Change } from "./feed.ts"
 import { Digest, OrganisationId } from "./id.ts"
+import { HomeRecord, RECORD_BYTES_MAX, Submission } from "./result.ts"
 import { SetDigest } from "./set-digest.ts"
 
 /** One line holds one change; the largest body is 1 MiB and some quoting. */
 export const LINE_CHARACTERS_MAX = 4 * 1_048_576
+/** One line holds one record; the largest body is twice RECORD_BYTES_MAX, and some quoting. */
+export const RECORD_LINE_BYTES_MAX = 4 * RECORD_BYTES_MAX
+/** So many receipts are for 20,000 records, and fill less than half of the largest index. */
+export const RECEIPTS_MAX = 100
 
 const { bundle, epoch, from, seq, stream, to } = BundleManifest.fields
 /** The fields that index and manifest have in common; they must be equal. */
@@ -56,19 +61,27 @@ export const OutwardIndex = Schema.Struct({
   /** The device's newest certificate, where it has another. */
   certificate: Schema.NullOr(Signed),
   /** The whole revocation list, where the device may have an older one. */
-  revocations: Schema.NullOr(Signed)
+  revocations: Schema.NullOr(Signed),
+  /** Central's word on records that came by bundle, which the device may not have heard. */
+  receipts: Schema.Array(Signed).check(Schema.isMaxLength(RECEIPTS_MAX))
 })
 export type OutwardIndex = typeof OutwardIndex.Type
 
 export const HomewardIndex = Schema.Struct({
   schema: Schema.Literal("testferry/index/1"),
   ...place,
-  report: DeviceReport
+  report: DeviceReport,
+  /** How long the device's ledger is, and the head of that. */
+  ledger: Submission.fields.ledger,
+  /** Everything that the device owes, in the order of its ledger; null when it owes nothing. */
+  records: Schema.NullOr(Lines)
 })
 export type HomewardIndex = typeof HomewardIndex.Type
 
 /** One change of a feed as a line of canonical JSON. */
 export const ChangeLine = Change
+/** One record that comes home, likewise. */
+export const RecordLine = HomeRecord
 
 /** Reads the index of a bundle to a device, and demands that it speaks of exactly this bundle. */
 export const readOutwardIndex = (
@@ -91,11 +104,16 @@ export const readHomewardIndex = (
   text: string,
   manifest: BundleManifest
 ): Result.Result<HomewardIndex, Refusal> =>
-  Result.flatMap(read(text, decodeHomeward), (index) =>
-    index.report.device === manifest.from
-      ? matching(index, manifest, [])
-      : mismatch("it reports of another device")
-  )
+  Result.flatMap(read(text, decodeHomeward), (index) => {
+    const { ledger, records, report } = index
+    if (report.device !== manifest.from) return mismatch("it reports of another device")
+    // Of an empty ledger there is no head to speak of.
+    const isSame = ledger.head === (manifest.ledger?.head ?? null)
+    if (!isSame || ledger.count !== (manifest.ledger?.count ?? 0)) {
+      return mismatch("it speaks of another ledger")
+    }
+    return matching(index, manifest, records === null ? [] : [records.file])
+  })
 
 const decodeOutward = Schema.decodeUnknownResult(OutwardIndex, { onExcessProperty: "error" })
 const decodeHomeward = Schema.decodeUnknownResult(HomewardIndex, { onExcessProperty: "error" })

@@ -1,6 +1,6 @@
 /**
  * Judges whether the changes that a bundle brings for an organisation can be built upon what a
- * device holds: nothing may be missing in between, and central's life may not go back (format §5).
+ * device holds: nothing may be missing in between, and central's life may not go back (format §2.6).
  */
 import { Result } from "effect"
 import type { FeedPart } from "./bundle-index.ts"

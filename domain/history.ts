@@ -7,11 +7,20 @@ export const KindCounts = Schema.Struct({
   updated: Schema.Int,
   deleted: Schema.Int,
   kept: Schema.Int,
-  held: Schema.Int
+  held: Schema.Int,
+  /** Of kinds that go home: kept by central, and tried without that. */
+  uploaded: Schema.optionalKey(Schema.Int),
+  failed: Schema.optionalKey(Schema.Int)
 })
 export type KindCounts = typeof KindCounts.Type
 
-export const NO_COUNTS: KindCounts = { created: 0, updated: 0, deleted: 0, kept: 0, held: 0 }
+export const NO_COUNTS = {
+  created: 0,
+  updated: 0,
+  deleted: 0,
+  kept: 0,
+  held: 0
+} satisfies KindCounts
 
 /** How a synchronisation ended. `incomplete`: the data is right, but some content is still missing. */
 export const Outcome = Schema.Literals([
@@ -38,7 +47,8 @@ export const HistoryEntry = Schema.Struct({
     "device",
     "credential",
     "root",
-    "revocation"
+    "revocation",
+    "decrypt"
   ]),
   who: Schema.String,
   device: Schema.NullOr(Schema.String),

@@ -6,11 +6,15 @@ import { Schema } from "effect"
 import { canonical } from "./canonical.ts"
 import { Digest } from "./id.ts"
 
+/** What devices bring home. */
+export const RECORD_KINDS = ["result", "test-session", "result-log", "lti-user"] as const
+export type RecordKind = (typeof RECORD_KINDS)[number]
+
 export const LedgerEntry = Schema.Struct({
   number: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
   /** The head before; null for the first. */
   prev: Schema.NullOr(Digest),
-  kind: Schema.Literals(["result", "test-session", "result-log", "lti-user"]),
+  kind: Schema.Literals(RECORD_KINDS),
   id: Schema.String.check(Schema.isNonEmpty(), Schema.isMaxLength(120)),
   revision: Schema.Int,
   /** Digest of the record's bytes as they travel. */

@@ -54,12 +54,40 @@ export const ResultDocument = Schema.Struct({
 })
 export type ResultDocument = typeof ResultDocument.Type
 
+/** Armored signatures of one document; a device has one key. */
+export const ResultSignatures = Schema.Array(Schema.String.check(Schema.isMaxLength(4_096))).check(
+  Schema.isMaxLength(4)
+)
+
+/**
+ * What is sealed: the canonical text of a ResultDocument, and signatures over its UTF-8 bytes (purpose
+ * "result"). As `Signed` of enrolment.ts, but as long as a record may be.
+ */
+export const SignedResult = Schema.Struct({
+  text: Schema.String.check(Schema.isMaxLength(RECORD_BYTES_MAX)),
+  signatures: ResultSignatures
+})
+export type SignedResult = typeof SignedResult.Type
+
 /** A record as it travels. `body`: a sealed box in base64 for results, canonical JSON for the others. */
 export const HomeRecord = Schema.Struct({
   ledger: LedgerEntry,
   body: Schema.String.check(Schema.isMaxLength(2 * RECORD_BYTES_MAX))
 })
 export type HomeRecord = typeof HomeRecord.Type
+
+/** Records in one batch: so many receipts still fit a signed document. */
+export const BATCH_RECORDS_MAX = 200
+
+/** What a device hands over at once, with how long its whole ledger is and the head of that. */
+export const Submission = Schema.Struct({
+  ledger: Schema.Struct({
+    count: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+    head: Schema.NullOr(Digest)
+  }),
+  records: Schema.Array(HomeRecord).check(Schema.isMaxLength(BATCH_RECORDS_MAX))
+})
+export type Submission = typeof Submission.Type
 
 /** The body of a `test-session`. */
 export const SessionBody = Schema.Struct({

@@ -32,7 +32,7 @@ const Role = Schema.Struct({
 export const RootDocument = Schema.Struct({
   schema: Schema.Literal("testferry/root/1"),
   version: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: ROOT_VERSION_MAX })),
-  /** A new one begins every stream anew (format §5); only the root keys can say so. */
+  /** A new one begins every stream anew (format §2.6); only the root keys can say so. */
   epoch: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: ROOT_VERSION_MAX })),
   expires: Millis,
   /** Raw keys by their fingerprints. */

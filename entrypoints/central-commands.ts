@@ -6,7 +6,7 @@ import { importCenters } from "../application/import-centers.ts"
 import { importEligibilities } from "../application/import-eligibilities.ts"
 import { importPeople } from "../application/import-people.ts"
 import * as Clients from "../application/manage-clients.ts"
-import { Clients as ClientsPort, History } from "../application/ports.ts"
+import { type Client, Clients as ClientsPort, History } from "../application/ports.ts"
 import { deliveryId, publish } from "../application/publish.ts"
 import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
@@ -19,9 +19,14 @@ import { eligibilities, type Roster, testCenters, UserType, users } from "../dom
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import { approveCommands } from "./approve-commands.ts"
+import { carryCommands } from "./carry-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
+import { servedOpening } from "./opening-commands.ts"
+import { recordCommands } from "./record-commands.ts"
 import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { resultsKeyCommands } from "./results-key-commands.ts"
 import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
 import type { CentralPorts } from "./wiring.ts"
@@ -151,7 +156,7 @@ const ClientReport = Schema.Struct({
   program: Schema.NullOr(Schema.String)
 })
 
-const listOf = (kind: "device" | "credential") =>
+const listOf = (kind: Client["kind"]) =>
   Effect.gen(function* () {
     const clients = yield* ClientsPort
     const found = yield* clients.list(kind)
@@ -217,11 +222,16 @@ export const credentialsGenerate = defineCommand({
   name: "central credentials generate",
   side: "central",
   args: Schema.Struct({
-    organisations: Schema.Array(OrganisationId).check(Schema.isMinLength(1)),
-    name: Text(CLIENT_NAME_MAX)
+    organisations: Schema.Array(OrganisationId),
+    name: Text(CLIENT_NAME_MAX),
+    /** It opens results elsewhere; it belongs to no organisation then. */
+    results: Schema.Boolean
   }),
   report: Schema.Struct({ key: Schema.String, secret: Schema.String }),
-  run: ({ name, organisations }) => Clients.generateCredential(organisations, name, "operator")
+  run: ({ name, organisations, results }) =>
+    results
+      ? Clients.generateCredential([], name, "operator", "results")
+      : Clients.generateCredential(organisations, name, "operator")
 })
 
 export const credentialsList = defineCommand({
@@ -229,7 +239,10 @@ export const credentialsList = defineCommand({
   side: "central",
   args: Schema.Struct({}),
   report: Schema.Struct({ clients: Schema.Array(ClientReport) }),
-  run: () => listOf("credential")
+  run: () =>
+    Effect.map(Effect.all([listOf("credential"), listOf("results")]), ([some, results]) => ({
+      clients: [...some.clients, ...results.clients]
+    }))
 })
 
 export const credentialsRevoke = defineCommand({
@@ -331,6 +344,9 @@ const sheetNeeded = (people: number): Refused =>
 
 /** All of them, as the control socket serves them. */
 export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
+  ...servedOpening,
+  ...carryCommands,
+  ...resultsKeyCommands,
   importUsers,
   importTestCenters,
   importEligibilityRows,
@@ -346,5 +362,7 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsRevoke,
   centralHistory,
   ...rootCommands,
-  ...revocationCommands
+  ...approveCommands,
+  ...revocationCommands,
+  ...recordCommands
 ]

@@ -118,6 +118,9 @@ export const layerAdmitted = Layer.effect(
         )
         if (Result.isFailure(found)) return problemResponse(NO_TOKEN)
         exchange.client = found.success.id
+        // What is for opening results reaches nothing else, and nobody else reaches that.
+        const isOffice = request.url.startsWith("/api/v1/results/")
+        if (isOffice !== (found.success.kind === "results")) return problemResponse(NOT_FOUND)
         return yield* Effect.provideService(handler, Caller, found.success)
       })
     })

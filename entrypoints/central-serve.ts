@@ -10,6 +10,7 @@ import { HttpServer } from "effect/http"
 import { rootInForce } from "../application/change-root.ts"
 import { Refused } from "../application/refused.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { bundleCommandsOfCentral } from "./bundle-checks.ts"
 import { centralCommands } from "./central-commands.ts"
 import { busy, certificateFiles, fingerprintOfPem } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
@@ -43,7 +44,11 @@ export const serveCentral = Effect.fn("serveCentral")(function* (options: Centra
   return yield* Effect.gen(function* () {
     yield* Effect.mapError(rootInForce, fromNoRoot)
     if (owned) {
-      yield* serveControl({ directory, version: PROGRAM_VERSION, commands: centralCommands })
+      yield* serveControl({
+        directory,
+        version: PROGRAM_VERSION,
+        commands: [...centralCommands, ...bundleCommandsOfCentral]
+      })
     }
     const { address } = yield* HttpServer.HttpServer
     const bound = address._tag === "UnixPathAddress" ? port : address.port

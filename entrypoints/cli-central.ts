@@ -13,6 +13,7 @@ import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
 import { credentials, devices } from "./cli-clients.ts"
+import { centralKeysTree } from "./cli-results-keys.ts"
 import { revocationsTree, revokeBundleTree } from "./cli-revocations.ts"
 import { rootTree } from "./cli-root.ts"
 import { answer, shared } from "./cli-run.ts"
@@ -297,6 +298,7 @@ export const centralTree = Command.make("central").pipe(
     ltiConsumers,
     devices,
     credentials,
+    centralKeysTree,
     rootTree,
     revocationsTree,
     revokeBundleTree,

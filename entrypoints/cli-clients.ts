@@ -1,9 +1,11 @@
 /** The command tree for who may speak to central: devices and credentials. */
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { OrganisationId, Text } from "../domain/id.ts"
 import { answerAtCentral, atCentral, loadCommands } from "./at-central.ts"
+import { approveCommand } from "./cli-approve.ts"
 import { answer, shared } from "./cli-run.ts"
 import { ClientId } from "./command.ts"
 import { readCentral } from "./settings.ts"
@@ -48,6 +50,7 @@ export const devices = Command.make("devices").pipe(
     Command.make("list", {}, () =>
       answerAtCentral((commands) => commands.devicesList, {}, showClients)
     ),
+    approveCommand,
     change("block", "Refuse a device until it is unblocked"),
     change("unblock", "Let a blocked device in again"),
     change("revoke", "Refuse a device for good"),
@@ -73,17 +76,22 @@ const generate = Command.make(
     organisations: Flag.String("organisation").pipe(
       Flag.withSchema(OrganisationId),
       Flag.withDescription("An organisation id; give the flag again for more"),
-      Flag.atLeast(1)
+      Flag.atLeast(0)
+    ),
+    results: Flag.Boolean("results").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("For the machine that opens results: it can do that and nothing else")
     ),
     name: Flag.String("name").pipe(
       Flag.withSchema(Text(CLIENT_NAME_MAX)),
       Flag.withDefault("credential")
     )
   },
-  Effect.fnUntraced(function* ({ name, organisations }) {
+  Effect.fnUntraced(function* ({ name, organisations, results }) {
+    if (results !== (organisations.length === 0)) return yield* oneOrTheOther
     const { data } = yield* shared
     const { url } = yield* readCentral(data)
-    const args = { name, organisations }
+    const args = { name, organisations, results }
     yield* answer({
       run: Effect.gen(function* () {
         const [{ credentialsGenerate }] = yield* loadCommands
@@ -101,6 +109,16 @@ const generate = Command.make(
     })
   })
 ).pipe(Command.withDescription("Make an OAuth credential for some organisations"))
+
+const oneOrTheOther = Effect.fail(
+  new Refused({
+    code: "E_USAGE",
+    what: "No credential was made.",
+    why: "A credential is for organisations, or for opening results.",
+    todo: "Give --organisation at least once, or --results alone.",
+    exit: 2
+  })
+)
 
 export const credentials = Command.make("credentials").pipe(
   Command.withDescription("OAuth credentials for integrators and for enrolment without a login"),

@@ -3,52 +3,23 @@
  * central's, what a command does is loaded when it runs.
  */
 import fs from "node:fs"
-import { type Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { KINDS } from "../domain/entity.ts"
 import { Text } from "../domain/id.ts"
-import { PROGRAM_VERSION } from "../domain/release.ts"
+import { RECORD_KINDS } from "../domain/ledger.ts"
+import { answerAtDevice } from "./at-device.ts"
 import { centralHistory } from "./cli-central.ts"
 import { answer, shared } from "./cli-run.ts"
-import type { Command as Definition } from "./command.ts"
+import { acceptByStick, requestByStick } from "./cli-stick-enrol.ts"
 import type * as DeviceCommands from "./device-commands.ts"
 import { readDevice, sideOf } from "./settings.ts"
-import { showHistory, showStatus, showSync } from "./show.ts"
+import { showHistory, showSimulated, showStatus, showSync } from "./show.ts"
 import { table } from "./terminal.ts"
-import { askPassword } from "./terminal-prompt.ts"
+import { askPassword, confirm } from "./terminal-prompt.ts"
 import { byteSize } from "./terminal-units.ts"
-import type * as Wiring from "./wiring.ts"
-
-/** Finds or makes a command from what is loaded when it runs. */
-type Pick<Args, Report> = (
-  commands: typeof DeviceCommands,
-  reach: ReturnType<typeof Wiring.reachByHttps>
-) => Definition<Args, Report, Wiring.DevicePorts>
-
-/** Runs a command of the device here, or in the server that owns the data directory. */
-const answerAtDevice = Effect.fnUntraced(function* <Args, Report>(
-  pick: Pick<Args, Report>,
-  args: Args,
-  show: (report: Report) => string
-) {
-  const { data: directory } = yield* shared
-  const settings = yield* readDevice(directory)
-  const { acquire, layerDevice, reachByHttps } = yield* Effect.promise(() => import("./wiring.ts"))
-  const { dispatch } = yield* Effect.promise(() => import("./dispatch.ts"))
-  const commands = yield* Effect.promise(() => import("./device-commands.ts"))
-  const command = pick(commands, reachByHttps(directory))
-  const run = dispatch({
-    directory,
-    version: PROGRAM_VERSION,
-    command,
-    args,
-    acquire: acquire(directory),
-    local: layerDevice(directory, settings)
-  })
-  yield* answer({ run, encode: command.encodeReport, show })
-})
 
 const init = Command.make(
   "init",
@@ -92,11 +63,26 @@ const enrol = Command.make(
     fingerprint: Flag.String("fingerprint").pipe(
       Flag.optional,
       Flag.withDescription("Central's certificate fingerprint, as the office told you")
+    ),
+    request: Flag.Directory("request", { mustExist: true }).pipe(
+      Flag.optional,
+      Flag.withDescription("Without a network: leave a request on this stick")
+    ),
+    certificate: Flag.Directory("certificate", { mustExist: true }).pipe(
+      Flag.optional,
+      Flag.withDescription("Without a network: take central's answer from this stick")
+    ),
+    yes: Flag.Boolean("yes").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("With --certificate: central's words were compared already")
     )
   },
-  Effect.fnUntraced(function* ({ credentials, fingerprint, login, passwordFile }) {
+  Effect.fnUntraced(function* ({ certificate, request, yes, ...flags }) {
+    const { credentials, fingerprint, login, passwordFile } = flags
     const { data } = yield* shared
     const { name } = yield* readDevice(data)
+    if (Option.isSome(request)) return yield* requestByStick(name, request.value)
+    if (Option.isSome(certificate)) return yield* acceptByStick(certificate.value, yes)
     const { settleTrust } = yield* Effect.promise(() => import("./device-init.ts"))
     yield* settleTrust(data, fingerprint)
     const proof = yield* proofOf(login, passwordFile, credentials)
@@ -212,30 +198,89 @@ const showOpened = ({ organisations }: Opened): string =>
 const serve = Command.make(
   "serve",
   {
+    host: Flag.String("host").pipe(Flag.withDefault("127.0.0.1")),
+    port: Flag.Int("port").pipe(
+      Flag.withDefault(8480),
+      Flag.withDescription("Where test runners and proctors find it; 0 takes any free port")
+    ),
+    tlsCert: Flag.File("tls-cert", { mustExist: true }).pipe(Flag.optional),
+    tlsKey: Flag.File("tls-key", { mustExist: true }).pipe(Flag.optional),
+    insecureHttp: Flag.Boolean("insecure-http").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Plain HTTP also to other machines: only behind a proxy that speaks TLS")
+    ),
     syncEvery: Flag.String("sync-every").pipe(
       Flag.withSchema(Schema.DurationFromString),
       Flag.optional,
       Flag.withDescription('Synchronise by itself, for instance every "15 minutes"')
     )
   },
-  Effect.fnUntraced(function* ({ syncEvery }: { syncEvery: Option.Option<Duration.Duration> }) {
+  Effect.fnUntraced(function* (flags) {
     const { data: directory } = yield* shared
     const { serveDevice } = yield* Effect.promise(() => import("./device-serve.ts"))
-    return yield* serveDevice({ directory, syncEvery })
+    return yield* serveDevice({ directory, ...flags })
   })
 ).pipe(Command.withDescription("Run the device until interrupted"))
 
+const simulate = Command.make(
+  "simulate-session",
+  {
+    login: Flag.String("login").pipe(Flag.withDescription("Login of a test-taker")),
+    passwordFile: Flag.File("password-file", { mustExist: true }).pipe(Flag.optional),
+    delivery: Flag.String("delivery").pipe(
+      Flag.optional,
+      Flag.withDescription("Which delivery; otherwise the first that may be sat")
+    ),
+    answers: Flag.File("answers", { mustExist: true }).pipe(
+      Flag.optional,
+      Flag.withDescription('JSON: {"item": ["value"]}; what is not in it is made up')
+    )
+  },
+  Effect.fnUntraced(function* ({ answers, delivery, login, passwordFile }) {
+    const given = Option.isNone(answers) ? {} : yield* readAnswers(answers.value)
+    const password = yield* askPassword({ message: `Password of ${login}`, file: passwordFile })
+    const { simulateCommand } = yield* Effect.promise(() => import("./simulate-session.ts"))
+    const args = { login, password, delivery: Option.getOrNull(delivery), answers: given }
+    yield* answerAtDevice(() => simulateCommand, args, showSimulated)
+  })
+).pipe(Command.withDescription("Sit a delivery with plausible answers, as a rehearsal"))
+
+const readAnswers = (name: string) =>
+  Effect.try({
+    try: () => fs.readFileSync(name, "utf8"),
+    catch: (cause) => wrongAnswers(name, String(cause))
+  }).pipe(
+    Effect.flatMap((text) =>
+      Effect.mapError(decodeAnswers(text), ({ message }) => wrongAnswers(name, message))
+    )
+  )
+
+const decodeAnswers = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Record(Schema.String, Schema.NullOr(Schema.Array(Schema.String))))
+)
+
+const wrongAnswers = (name: string, why: string) =>
+  new Refused({
+    code: "E_ANSWERS",
+    what: "No session was begun.",
+    why: `The answers in ${name} can't be read: ${why}`,
+    todo: 'Write them as JSON: {"item": ["value"], "other.RESPONSE": ["a b"]}.',
+    exit: 2
+  })
+
 export const deviceTree = Command.make("device").pipe(
   Command.withDescription("The offline device in a school"),
-  Command.withSubcommands([init, enrol, trust, open, serve])
+  Command.withSubcommands([init, enrol, trust, open, serve, simulate])
 )
 
 export const syncTree = Command.make(
   "sync",
   {
-    kinds: Flag.Literals("type", [...KINDS]).pipe(
+    types: Flag.Literals("type", [...KINDS, ...RECORD_KINDS]).pipe(
       Flag.atLeast(0),
-      Flag.withDescription("Bring only these kinds (and what they refer to); remove nothing")
+      Flag.withDescription(
+        "Bring only these kinds (and what they refer to) and remove nothing; send only these records"
+      )
     ),
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDefault(false),
@@ -244,15 +289,42 @@ export const syncTree = Command.make(
     confirmRemovals: Flag.Boolean("confirm-removals").pipe(
       Flag.withDefault(false),
       Flag.withDescription("Allow more than a tenth of what is here to be removed")
+    ),
+    endSessions: Flag.Literals("end-sessions", ["pause", "terminate"]).pipe(
+      Flag.optional,
+      Flag.withDescription("First pause or terminate what is being sat; otherwise it goes on")
+    ),
+    yes: Flag.Boolean("yes").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("End sessions without asking")
     )
   },
-  ({ confirmRemovals, dryRun, kinds }) =>
-    answerAtDevice(
+  Effect.fnUntraced(function* ({ confirmRemovals, dryRun, endSessions, types, yes }) {
+    if (Option.isSome(endSessions) && !dryRun && !yes) yield* sureToEnd(endSessions.value)
+    yield* answerAtDevice(
       (commands, reach) => commands.syncCommand(reach),
-      { confirmRemovals, dryRun, kinds: kinds.length === 0 ? null : kinds },
+      {
+        confirmRemovals,
+        dryRun,
+        kinds: types.length === 0 ? null : KINDS.filter((kind) => types.includes(kind)),
+        records: types.length === 0 ? null : RECORD_KINDS.filter((kind) => types.includes(kind)),
+        ...(Option.isSome(endSessions) && { endSessions: endSessions.value })
+      },
       showSync
     )
-).pipe(Command.withDescription("Fetch from central what this device's organisations need"))
+  })
+).pipe(Command.withDescription("Fetch from central what this device needs, and send what it owes"))
+
+const sureToEnd = Effect.fnUntraced(function* (how: "pause" | "terminate") {
+  const message = `${how === "pause" ? "Pause" : "Terminate"} every session on this device now?`
+  if (yield* confirm({ message, flag: "--yes" })) return
+  return yield* new Refused({
+    code: "E_NOT_CONFIRMED",
+    what: "No session was ended, and nothing was synchronised.",
+    why: "You did not say yes.",
+    todo: 'Run "testferry sync" without --end-sessions: it touches no session.'
+  })
+})
 
 export const statusTree = Command.make("status", {}, () =>
   answerAtDevice((commands) => commands.statusCommand, {}, showStatus)

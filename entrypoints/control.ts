@@ -10,6 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Cause, Effect, FiberSet, Option, Schema, type Scope } from "effect"
 import { Progress, type Reporter } from "../application/progress.ts"
 import { Refused } from "../application/refused.ts"
+import { ASK_BYTES_MAX } from "../domain/opening.ts"
 import type { ProgressEvent } from "../domain/progress.ts"
 import type { ServedCommand } from "./command.ts"
 import {
@@ -22,8 +23,6 @@ import {
 } from "./control-socket.ts"
 import { crashRefusal } from "./crash.ts"
 
-/** Arguments are flags and paths; content goes by files. */
-const ASK_BYTES_MAX = 1_000_000
 /** More commands at once than this is a runaway script. */
 const CONNECTIONS_MAX = 64
 /** A caller on the same machine sends its request at once, or not at all. */

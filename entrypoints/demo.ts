@@ -1,7 +1,7 @@
 /**
  * Shows the whole round trip on real packages, in a folder of its own: a central with two
- * organisations, two devices that each receive what is theirs, a change, and what it costs to
- * follow it. Everything in it is what the commands do: real TLS, real databases, real encryption.
+ * organisations, two devices that each receive what is theirs over HTTPS, a third one by stick, a
+ * change, and what it costs to follow it. Everything in it is what the commands do: real TLS, real databases, real encryption.
  */
 import fs from "node:fs"
 import { createServer } from "node:net"
@@ -14,6 +14,9 @@ import { OrganisationId } from "../domain/id.ts"
 import * as Central from "./central-commands.ts"
 import { certificateFiles, initCentral } from "./central-init.ts"
 import * as CentralServer from "./central-server.ts"
+import { ASSETS, change, publish, renamed, sheet } from "./demo-catalogue.ts"
+import { makeKeys, openAndCompare, sitAll } from "./demo-results.ts"
+import { firstTrip, resultsHome, secondTrip } from "./demo-stick.ts"
 import * as Device from "./device-commands.ts"
 import { initDevice, settleTrust } from "./device-init.ts"
 import { readCentral, readDevice } from "./settings.ts"
@@ -21,7 +24,6 @@ import { showSync } from "./show.ts"
 import { byteSize, count } from "./terminal-units.ts"
 import { layerCentral, layerDevice, reachByHttps } from "./wiring.ts"
 
-const ASSETS = path.join(import.meta.dirname, "demo")
 const MARKER = ".testferry-demo"
 /** The least that is safe; a real central wraps keys at more than three times this cost. */
 const COST = { memoryKiB: 19_456, passes: 2 }
@@ -37,7 +39,14 @@ const DemoReport = Schema.Struct({
   secondSync: Schema.Array(Device.SyncReport),
   thirdSync: Schema.Array(Device.SyncReport),
   foreign: Schema.Int,
-  readable: Schema.Int
+  readable: Schema.Int,
+  stick: Schema.Struct({ full: Schema.Int, delta: Schema.Int, heard: Schema.Boolean }),
+  results: Schema.Struct({
+    answered: Schema.Int,
+    cameOut: Schema.Int,
+    missing: Schema.Int,
+    invented: Schema.Int
+  })
 })
 
 export const encodeDemo = (report: typeof DemoReport.Type) =>
@@ -64,6 +73,7 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
   )
   return yield* Effect.gen(function* () {
     yield* HttpServer.HttpServer
+    yield* makeKeys(directory, say)
     yield* fillCatalogue(directory, say)
 
     say(
@@ -91,10 +101,30 @@ export const demo = Effect.fn("demo")(function* (directory: string, say: (text: 
 
     say("\n7. Once more: one short question, and nothing to do.")
     const thirdSync = yield* syncAll(directory, say)
+
+    say(
+      "\n8. A third machine never sees a network. It is enrolled and filled by a USB stick alone."
+    )
+    const { full } = yield* firstTrip(directory, url, say)
+    say(
+      "\n9. Its second trip: the machine tells how far it is, and only the difference comes back."
+    )
+    const { delta, heard } = yield* secondTrip(directory, renamed(directory), say)
+
+    say("\n10. Test-takers sit tests on all three machines; what they answer is sealed at the end.")
+    const sat = yield* sitAll(directory, (login) => passwordOf(directory, login), say)
+
+    say("\n11. The results come home: two machines send them, the third gives them to the stick.")
+    yield* syncAll(directory, say)
+    yield* resultsHome(directory, say)
+
+    say("\n12. The office opens them with a key that central never had, and compares.")
+    const results = yield* openAndCompare(directory, sat, say)
     say(`\nDone. Look around in ${directory}, for instance:`)
     say(`  testferry --data ${path.join(directory, "lycee")} status`)
     say(`  testferry --data ${path.join(directory, "central")} history`)
-    return { directory, firstSync, secondSync, thirdSync, foreign, readable }
+    const stick = { full, delta, heard }
+    return { directory, firstSync, secondSync, thirdSync, foreign, readable, stick, results }
   }).pipe(Effect.provide(server))
 }, Effect.scoped)
 
@@ -136,8 +166,6 @@ const setUpCentral = Effect.fnUntraced(function* (central: string, url: string, 
   })
 })
 
-const sheet = (directory: string) => path.join(directory, "passwords.csv")
-
 const fillCatalogue = Effect.fnUntraced(function* (directory: string, say: (text: string) => void) {
   const csv = (name: string) => path.join(ASSETS, "csv", `${name}.csv`)
   const options = { dryRun: false, keepGoing: false }
@@ -169,18 +197,6 @@ const fillCatalogue = Effect.fnUntraced(function* (directory: string, say: (text
   const seats = yield* Central.importEligibilityRows.run({ ...options, file: csv("eligibilities") })
   say(`   eligibilities: ${seats.report.created} created (who may sit what, where)`)
 })
-
-const publish = (file: string, id: string) =>
-  Central.publishPackage.run({
-    file,
-    id,
-    label: null,
-    from: null,
-    to: null,
-    maxExecutions: null,
-    proctored: false,
-    dryRun: false
-  })
 
 const passwordOf = (directory: string, login: string): string => {
   const line = fs
@@ -313,37 +329,6 @@ const namesOnDisk = (directory: string): number => {
   }, 0)
 }
 
-const change = Effect.fnUntraced(function* (directory: string, say: (text: string) => void) {
-  const people = path.join(directory, "newcomer.csv")
-  fs.writeFileSync(
-    people,
-    "label,first name,last name,login,mail,password,interface language\n" +
-      "Nadia Okonkwo,Nadia,Okonkwo,nadia.okonkwo,,,fr-FR\n"
-  )
-  yield* Central.importUsers.run({
-    file: people,
-    type: "test-taker",
-    passwordsOut: sheet(directory),
-    weakPasswords: false,
-    dryRun: false,
-    keepGoing: false
-  })
-  const seats = path.join(directory, "eligibilities-changed.csv")
-  const before = fs.readFileSync(path.join(ASSETS, "csv", "eligibilities.csv"), "utf8")
-  fs.writeFileSync(seats, before.replaceAll("bastien.lemoine", "nadia.okonkwo"))
-  const { report } = yield* Central.importEligibilityRows.run({
-    file: seats,
-    dryRun: false,
-    keepGoing: false
-  })
-  say(`   eligibilities: ${report.updated} updated; Bastien Lemoine leaves, Nadia Okonkwo joins`)
-  const published = yield* publish(
-    path.join(ASSETS, "packages", "fractions-revised-qti22.zip"),
-    "fractions"
-  )
-  say(`   "${published.label}": content version ${published.version}, sealed to a new key`)
-})
-
 export const showDemo = (report: typeof DemoReport.Type): string => {
   const sum = (reports: ReadonlyArray<Device.SyncReport>) =>
     reports.reduce(
@@ -357,7 +342,10 @@ export const showDemo = (report: typeof DemoReport.Type): string => {
     )
   return (
     `\nSummary: first synchronisation ${count(sum(report.firstSync))} changes, ` +
-    `second ${count(sum(report.secondSync))}, third ${count(sum(report.thirdSync))}.`
+    `second ${count(sum(report.secondSync))}, third ${count(sum(report.thirdSync))}.\n` +
+    `By stick: first bundle ${byteSize(report.stick.full)}, second ${byteSize(report.stick.delta)}.\n` +
+    `Results: ${report.results.answered} answers given, ${report.results.cameOut} came out, ` +
+    `${report.results.missing} missing.`
   )
 }
 

@@ -1,5 +1,6 @@
 /** What a person can ask of a device: each command decodes, calls one verb, and words its errors. */
 import { Clock, Effect, type Layer, Option, Redacted, Result, Schema } from "effect"
+import { type EndedSessions, endSessions } from "../application/end-sessions.ts"
 import { enrol, type Vouching } from "../application/enrol.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
 import { open } from "../application/open.ts"
@@ -7,12 +8,14 @@ import type { Central, CentralDesk, CentralDocuments } from "../application/port
 import { DeviceIdentity, Executions, History, Holdings } from "../application/ports.ts"
 import { recheckingAlways } from "../application/recheck.ts"
 import { Refused } from "../application/refused.ts"
+import type { Submitted } from "../application/submit.ts"
 import { countsOf, type PullFailure, type Synced } from "../application/sync.ts"
 import { type DocumentFailure, syncOnline } from "../application/sync-online.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { Delivery, Eligibility, Kind, PersonKind, Profile } from "../domain/entity.ts"
 import { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
 import { DeviceId, OrganisationId, Text } from "../domain/id.ts"
+import { LedgerEntry } from "../domain/ledger.ts"
 import { defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { fromOldRoot, refusedDocument } from "./document-refusals.ts"
 import {
@@ -24,6 +27,8 @@ import {
   fromTries,
   fromWrongPassword
 } from "./refusals.ts"
+import { simulateCommand } from "./simulate-session.ts"
+import { stickEnrolCommands } from "./stick-enrol-commands.ts"
 import type { DevicePorts } from "./wiring.ts"
 
 /** How a command reaches central: built only when a command needs it, and anew each time. */
@@ -39,6 +44,22 @@ const OrganisationReport = Schema.Struct({
   mended: Schema.Int
 })
 
+const NotedRecord = Schema.Struct({
+  kind: LedgerEntry.fields.kind,
+  id: Schema.String,
+  reason: Schema.String
+})
+
+/** What went home: `owed` when it began, `kept` with central's receipt. */
+const RecordsReport = Schema.Struct({
+  owed: Schema.Int,
+  kept: Schema.Int,
+  quarantined: Schema.Array(NotedRecord),
+  refused: Schema.Array(NotedRecord),
+  bytes: Schema.Int,
+  refusal: Schema.NullOr(Refused)
+})
+
 export const SyncReport = Schema.Struct({
   outcome: Outcome,
   dryRun: Schema.Boolean,
@@ -52,6 +73,15 @@ export const SyncReport = Schema.Struct({
   }),
   /** Documents that central signs (roots, revocations, certificate) which were not taken over. */
   documents: Schema.Array(Refused),
+  records: RecordsReport,
+  /** What became of sessions that the operator wanted ended first. */
+  sessions: Schema.optionalKey(
+    Schema.Struct({
+      how: Schema.Literals(["pause", "terminate"]),
+      done: Schema.Array(Schema.String),
+      needProctor: Schema.Array(Schema.String)
+    })
+  ),
   millis: Schema.Int,
   exit: ItemsLeft
 })
@@ -63,13 +93,24 @@ export const syncCommand = <R>(reach: Reach<R>) =>
     side: "device",
     args: Schema.Struct({
       kinds: Schema.NullOr(Schema.Array(Kind)),
+      records: Schema.optionalKey(Schema.NullOr(Schema.Array(LedgerEntry.fields.kind))),
       dryRun: Schema.Boolean,
-      confirmRemovals: Schema.Boolean
+      confirmRemovals: Schema.Boolean,
+      endSessions: Schema.optionalKey(Schema.Literals(["pause", "terminate"]))
     }),
     report: SyncReport,
-    run: ({ confirmRemovals, dryRun, kinds }) =>
-      syncOnline({ dryRun, confirmRemovals, ...(kinds === null ? {} : { kinds }) }).pipe(
-        Effect.flatMap(({ documents, synced }) => syncReport(synced, documents)),
+    run: ({ confirmRemovals, dryRun, endSessions: how, kinds, records }) =>
+      Effect.gen(function* () {
+        const ended = how === undefined || dryRun ? undefined : yield* endSessions(how)
+        const { documents, synced } = yield* syncOnline({
+          dryRun,
+          confirmRemovals,
+          ...(kinds === null ? {} : { kinds }),
+          ...(records === null || records === undefined ? {} : { records })
+        })
+        const report = yield* syncReport(synced, documents)
+        return how === undefined || ended === undefined ? report : withSessions(report, how, ended)
+      }).pipe(
         Effect.catchTags({
           BundleRefused: (error) => Effect.fail(fromOldRoot(error)),
           CentralAway: (error) => Effect.fail(fromOldRoot(error)),
@@ -82,8 +123,18 @@ export const syncCommand = <R>(reach: Reach<R>) =>
       )
   })
 
+const withSessions = (
+  report: SyncReport,
+  how: "pause" | "terminate",
+  { done, needProctor }: EndedSessions
+): SyncReport => ({
+  ...report,
+  sessions: { how, done, needProctor },
+  ...(needProctor.length === 0 ? {} : { exit: 3 as const })
+})
+
 /** When nothing at all came about, that is a refusal; when a part did, items are left (status 3). */
-const syncReport = (
+export const syncReport = (
   synced: Synced,
   documents: ReadonlyArray<DocumentFailure>
 ): Effect.Effect<SyncReport, Refused> => {
@@ -106,10 +157,27 @@ const syncReport = (
     organisations,
     contents: { wanted, fetched, bytes, refused: failures.map(({ why }) => refusedContent(why)) },
     documents: documents.map(refusedDocument),
+    records: recordsReport(synced.submitted),
     millis: synced.millis,
     ...(synced.outcome === "incomplete" || documents.length > 0 ? { exit: 3 as const } : {})
   })
 }
+
+const recordsReport = ({ failure, kept, ...rest }: Submitted): typeof RecordsReport.Type => ({
+  ...rest,
+  kept: Object.values(kept).reduce((sum, one) => sum + one, 0),
+  refusal: failure === null ? null : refusedSending(failure)
+})
+
+const refusedSending = (failure: NonNullable<Submitted["failure"]>): Refused =>
+  failure._tag === "ReceiptRefused"
+    ? new Refused({
+        code: "E_RECEIPT",
+        what: "Not all results were sent.",
+        why: `Central's receipt does not count: ${failure.detail}.`,
+        todo: "Tell the office. Nothing was forgotten; the results are sent again."
+      })
+    : fromCentral("Not all results were sent.", failure)
 
 const refusedPull = (organisation: OrganisationId, failure: PullFailure): Refused =>
   failure._tag === "RemovalNeedsConfirmation"
@@ -298,5 +366,7 @@ export const deviceCommands = (
   enrolCommand(reach),
   openCommand,
   statusCommand,
-  deviceHistory
+  deviceHistory,
+  simulateCommand,
+  ...stickEnrolCommands
 ]

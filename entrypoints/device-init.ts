@@ -50,7 +50,8 @@ export const initDevice = Effect.fn("initDevice")(function* (options: {
     name: Option.getOrUndefined(options.name) ?? setup.name ?? before.name,
     language: setup.language ?? before.language,
     timeZone: setup.timeZone ?? before.timeZone,
-    engine: setup.engine ?? before.engine
+    engine: setup.engine ?? before.engine,
+    ...setup.sending
   }
   yield* write(directory, settings)
   // Makes the keys and the database, so that whatever is wrong with the disk shows now.

@@ -146,3 +146,11 @@ export const fromNoSpace = ({ free, needed }: NoSpace): Refused =>
     why: `The disk has ${byteSize(free)} free, and ${byteSize(needed)} are needed.`,
     todo: "Make room on the disk, then try again. What was stored so far is kept."
   })
+
+export const unwritable = (path: string, detail: string) =>
+  new Refused({
+    code: "E_MEDIA_IO",
+    what: "Nothing could be written to the stick.",
+    why: `${path}: ${detail}.`,
+    todo: "Check that the stick is in, and that it can be written; or take another one."
+  })

@@ -101,7 +101,7 @@ export const rootAdopt = defineCommand({
 const changed = ({ epoch, expires, version }: RootDocument) => ({ version, epoch, expires })
 
 /** Says what is the matter with a root, and leaves the document that must be signed where it says. */
-const refusedRoot = (
+export const refusedRoot = (
   error: RootHoldersNeeded | NoRootInForce | RootNotOurs | BundleRefused,
   directory: string
 ): Effect.Effect<never, Refused> => {

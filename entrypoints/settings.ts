@@ -5,10 +5,13 @@
 import fs from "node:fs"
 import path from "node:path"
 import { Effect, Schema } from "effect"
+import type { SendingRules } from "../application/record-ports.ts"
 import { Refused } from "../application/refused.ts"
 import { COST_DEFAULT, Cost } from "../domain/cost.ts"
 import { CLIENT_NAME_MAX, PublicKey } from "../domain/enrolment.ts"
 import { Text } from "../domain/id.ts"
+import { EndStage, SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
+import { BATCH_RECORDS_MAX } from "../domain/result.ts"
 
 export const CentralSettings = Schema.Struct({
   side: Schema.Literal("central"),
@@ -31,6 +34,15 @@ export const CentralSettings = Schema.Struct({
 })
 export type CentralSettings = typeof CentralSettings.Type
 
+/** How results are sent, by TAO's names; devices that were set up before these came have none. */
+export const SENDING_SETTINGS = {
+  chunkSize: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: BATCH_RECORDS_MAX }))
+  ),
+  statusExecutionsToSync: Schema.optionalKey(Schema.Array(EndStage)),
+  deleteAfterSend: Schema.optionalKey(Schema.Boolean)
+}
+
 export const DeviceSettings = Schema.Struct({
   side: Schema.Literal("device"),
   name: Text(CLIENT_NAME_MAX),
@@ -39,7 +51,8 @@ export const DeviceSettings = Schema.Struct({
   timeZone: Schema.String,
   engine: Schema.Literals(["sqljs", "node"]),
   /** SHA-256 of central's certificate, pinned at enrolment; null: whom the system trusts. */
-  fingerprint: Schema.NullOr(Schema.String)
+  fingerprint: Schema.NullOr(Schema.String),
+  ...SENDING_SETTINGS
 })
 export type DeviceSettings = typeof DeviceSettings.Type
 
@@ -63,6 +76,13 @@ export const DEVICE_DEFAULTS: DeviceSettings = {
   engine: "sqljs",
   fingerprint: null
 }
+
+/** TAO's defaults, but for the ends: it forgets two of them. */
+export const sendingRules = (settings: DeviceSettings): SendingRules => ({
+  chunkSize: settings.chunkSize ?? 10,
+  statusExecutionsToSync: settings.statusExecutionsToSync ?? SENT_BY_DEFAULT,
+  deleteAfterSend: settings.deleteAfterSend ?? false
+})
 
 const file = (directory: string, side: "central" | "device") => path.join(directory, `${side}.json`)
 

@@ -5,6 +5,7 @@
  */
 import fs from "node:fs"
 import { Effect, Option, Redacted, Schema } from "effect"
+import type { SendingRules } from "../application/record-ports.ts"
 import { Refused } from "../application/refused.ts"
 import { Cost } from "../domain/cost.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
@@ -12,6 +13,7 @@ import { LABEL_MAX } from "../domain/entity.ts"
 import { Text } from "../domain/id.ts"
 import { PASSWORD_CHARACTERS_MAX } from "../domain/password.ts"
 import { LANGUAGE_LENGTH_MAX } from "../domain/roster-cells.ts"
+import { SENDING_SETTINGS } from "./settings.ts"
 
 /** TAO's files may leave a name empty; like no name. */
 const Name = Schema.Union([Schema.Literal(""), Text(LABEL_MAX)])
@@ -60,7 +62,8 @@ const SetupFile = Schema.Struct({
         Schema.Struct({
           rootUrl: Schema.optionalKey(Url),
           passwordCost: Schema.optionalKey(Cost),
-          engine: Schema.optionalKey(Schema.Literals(["sqljs", "node"]))
+          engine: Schema.optionalKey(Schema.Literals(["sqljs", "node"])),
+          ...SENDING_SETTINGS
         })
       )
     })
@@ -76,6 +79,7 @@ export interface Setup {
   readonly rootUrl: string | undefined
   readonly passwordCost: Cost | undefined
   readonly engine: "sqljs" | "node" | undefined
+  readonly sending: Partial<SendingRules>
   readonly administrator:
     | {
         readonly login: string
@@ -96,6 +100,7 @@ const NOTHING: Setup = {
   rootUrl: undefined,
   passwordCost: undefined,
   engine: undefined,
+  sending: {},
   administrator: undefined
 }
 
@@ -122,6 +127,7 @@ export const readSetup = Effect.fn("readSetup")(function* (name: Option.Option<s
     rootUrl: testferry?.rootUrl,
     passwordCost: testferry?.passwordCost,
     engine: testferry?.engine,
+    sending: sendingOf(testferry ?? {}),
     administrator:
       admin === undefined
         ? undefined
@@ -133,6 +139,16 @@ export const readSetup = Effect.fn("readSetup")(function* (name: Option.Option<s
             mail: admin.email || undefined
           }
   } satisfies Setup
+})
+
+const sendingOf = ({
+  chunkSize,
+  deleteAfterSend,
+  statusExecutionsToSync
+}: Partial<SendingRules>): Partial<SendingRules> => ({
+  ...(chunkSize === undefined ? {} : { chunkSize }),
+  ...(deleteAfterSend === undefined ? {} : { deleteAfterSend }),
+  ...(statusExecutionsToSync === undefined ? {} : { statusExecutionsToSync })
 })
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(SetupFile), {

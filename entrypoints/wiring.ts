@@ -9,23 +9,29 @@ import path from "node:path"
 import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { Atomic, DeviceIdentity as DeviceIdentityPort } from "../application/ports.ts"
+import { Sending } from "../application/record-ports.ts"
 import { Refused } from "../application/refused.ts"
 import type { RootHolders } from "../domain/root.ts"
 import * as Authority from "../infrastructure/authority.ts"
 import * as BundleCentral from "../infrastructure/bundle-central.ts"
 import * as BundleKeys from "../infrastructure/bundle-keys.ts"
+import * as BundleRecords from "../infrastructure/bundle-records.ts"
 import * as BundleSignatures from "../infrastructure/bundle-signatures.ts"
 import { centralMigrations } from "../infrastructure/central-schema.ts"
 import * as CryptoPorts from "../infrastructure/crypto-ports.ts"
 import * as DeviceFacts from "../infrastructure/device-facts.ts"
 import * as DeviceIdentity from "../infrastructure/device-identity.ts"
+import * as DeviceMoments from "../infrastructure/device-moments.ts"
 import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
 import * as IncomingFiles from "../infrastructure/incoming-files.ts"
+import * as MemoryVisitors from "../infrastructure/memory-visitors.ts"
 import * as OutgoingFiles from "../infrastructure/outgoing-files.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import { own } from "../infrastructure/process-lock.ts"
+import * as ResultSealer from "../infrastructure/result-sealer.ts"
+import * as SessionKeys from "../infrastructure/session-keys.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
 import * as SqlClients from "../infrastructure/sql-clients.ts"
 import * as SqlDevices from "../infrastructure/sql-devices.ts"
@@ -33,7 +39,11 @@ import * as SqlFeeds from "../infrastructure/sql-feeds.ts"
 import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
+import * as SqlOpened from "../infrastructure/sql-opened.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
+import * as SqlReceipts from "../infrastructure/sql-receipts.ts"
+import * as SqlRecords from "../infrastructure/sql-records.ts"
+import * as SqlSessions from "../infrastructure/sql-sessions.ts"
 import { changeSetting, setting, settleSetting } from "../infrastructure/sql-settings.ts"
 import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
@@ -41,7 +51,7 @@ import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
 import * as StickMedium from "../infrastructure/stick-medium.ts"
 import * as StickWriter from "../infrastructure/stick-writer.ts"
-import { type CentralSettings, type DeviceSettings, readDevice } from "./settings.ts"
+import { type CentralSettings, type DeviceSettings, readDevice, sendingRules } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
 export const acquire = (directory: string) =>
@@ -64,7 +74,12 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
         Layer.provideMerge(layerCentralDatabase(directory, settings))
       )
     })
-  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+  ).pipe(
+    Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))),
+    // Layers that are built while others are open are shared with them: a device's books must not be
+    // central's, where both run in one process.
+    Layer.fresh
+  )
 
 /** What central's programs may use. */
 export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
@@ -91,9 +106,13 @@ export const layerCentralWith = (
     CryptoPorts.layerPasswords(cost),
     CryptoPorts.layerSecrets(keys, cost),
     Authority.layer(keys, holders),
-    BundleKeys.layerCentral(keys),
+    BundleRecords.layer.pipe(Layer.provideMerge(BundleKeys.layerCentral(keys))),
     SqlStreams.layer,
-    SqlDevices.layer
+    SqlDevices.layer,
+    Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
+    SqlReceipts.layer,
+    SqlOpened.layerOpened,
+    SqlOpened.layerClaims
   ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>
@@ -107,6 +126,7 @@ export const layerDevice = (directory: string, settings: DeviceSettings) =>
     Effect.gen(function* () {
       const keys = yield* openKeys(path.join(directory, "keys"))
       return layerDeviceWith(keys).pipe(
+        Layer.provideMerge(Layer.succeed(Sending, sendingRules(settings))),
         Layer.provideMerge(DeviceFacts.layer(directory)),
         Layer.provideMerge(layerStores(directory)),
         Layer.provideMerge(
@@ -114,7 +134,10 @@ export const layerDevice = (directory: string, settings: DeviceSettings) =>
         )
       )
     })
-  ).pipe(Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))))
+  ).pipe(
+    Layer.catch((error) => Layer.effectContext(Effect.fail(refusedBy(error)))),
+    Layer.fresh
+  )
 
 /** What a device's programs may use. */
 export type DevicePorts = Layer.Success<ReturnType<typeof layerDevice>>
@@ -135,16 +158,29 @@ export const layerDeviceWith = (keys: FileKeys) =>
     CryptoPorts.layerPasswords(),
     DeviceIdentity.layer(keys).pipe(Layer.provide(layerAtomic)),
     BundleCentral.layer.pipe(Layer.provideMerge(BundleKeys.layerDevice(keys))),
-    SqlStreams.layer
+    SqlStreams.layer,
+    layerSittings(keys)
   ).pipe(Layer.provideMerge(layerTrust))
+
+/** What test-takers and proctors need on a device, and what comes of it. */
+const layerSittings = (keys: FileKeys) =>
+  Layer.mergeAll(
+    SqlSessions.layer,
+    SessionKeys.layer,
+    MemoryVisitors.layer,
+    DeviceMoments.layer,
+    ResultSealer.layer(keys),
+    PackageFiles.layerReader
+  )
 
 /** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */
 const layerStores = (directory: string) => {
   const blobs = path.join(directory, "blobs")
+  const outgoing = path.join(directory, "outgoing")
   return Layer.mergeAll(
-    FileBlobs.layer(blobs),
+    FileBlobs.layer(blobs, OutgoingFiles.digestsIn(outgoing)),
     IncomingFiles.layer({ directory: path.join(directory, "incoming"), blobs }),
-    OutgoingFiles.layer({ directory: path.join(directory, "outgoing"), blobs }),
+    OutgoingFiles.layer({ directory: outgoing, blobs }),
     StickMedium.layer,
     StickWriter.layer
   )

@@ -14,7 +14,7 @@ import { type Change, type Cursor, PAGE_CHANGES, PAGE_CHARACTERS } from "../doma
 import type { OrganisationId } from "../domain/id.ts"
 import { PROGRAM_VERSION, PROTOCOL_VERSION, SUPPORTED_DEVICES } from "../domain/release.ts"
 import { BUCKETS, bucketOf, changed, EMPTY } from "../domain/set-digest.ts"
-import { readLines } from "./bundle-lines.ts"
+import { CHANGES, readLines } from "./bundle-lines.ts"
 
 export const layer = Layer.effect(
   BundleReader,
@@ -26,7 +26,7 @@ export const layer = Layer.effect(
         const linesOf = ({ lines }: FeedPart) =>
           lines === null
             ? Stream.empty
-            : readLines(keys.open(incoming.read(bundle, lines.file)), lines)
+            : readLines(CHANGES, keys.open(incoming.read(bundle, lines.file)), lines)
         for (const feed of index.feeds) yield* check(feed, linesOf(feed))
         return yield* answering(index, linesOf)
       })
@@ -53,7 +53,8 @@ const check = Effect.fnUntraced(function* (
       return Effect.void
     })
   )
-  if (last !== feed.head) return yield* misplaced(`the lines of ${feed.organisation} end at ${last}`)
+  if (last !== feed.head)
+    return yield* misplaced(`the lines of ${feed.organisation} end at ${last}`)
 })
 
 const misplaced = (detail: string) =>
@@ -113,7 +114,8 @@ const answering = Effect.fnUntraced(function* (index: OutwardIndex, linesOf: Rea
         )
         return [...found.values()].filter(({ digest }) => digest !== null)
       }),
-    blob: (blob) => Stream.fail(inconsistent(`the content ${blob} is not in the bundle`))
+    blob: (blob) => Stream.fail(inconsistent(`the content ${blob} is not in the bundle`)),
+    submit: () => Effect.fail(inconsistent("a bundle takes nothing along"))
   })
 })
 

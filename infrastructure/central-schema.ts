@@ -213,6 +213,93 @@ const devices = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** What came home from devices, and what each said of its ledger (format §3.7). */
+const records = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE records (
+      device TEXT NOT NULL,
+      sha256 TEXT NOT NULL,
+      number ${integer} NOT NULL,
+      prev TEXT,
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      revision ${integer} NOT NULL,
+      head TEXT NOT NULL,
+      stage TEXT NOT NULL,
+      received_ms ${integer} NOT NULL,
+      carrier TEXT NOT NULL,
+      reason TEXT,
+      conflict ${integer} NOT NULL,
+      altered ${integer} NOT NULL,
+      delivery TEXT,
+      organisation TEXT,
+      result TEXT,
+      body TEXT NOT NULL,
+      PRIMARY KEY (device, sha256)
+    ) ${table}`
+  yield* sql`CREATE INDEX records_by_number ON records (device, number)`
+  yield* sql`CREATE INDEX records_by_id ON records (device, id)`
+  yield* sql`CREATE INDEX records_by_age ON records (received_ms, device, number, sha256)`
+  yield* sql`CREATE INDEX records_by_result ON records (device, result) WHERE result IS NOT NULL`
+  yield* sql`CREATE INDEX records_by_delivery ON records (delivery) WHERE delivery IS NOT NULL`
+  yield* sql`
+    CREATE TABLE device_ledgers (
+      device TEXT PRIMARY KEY,
+      count ${integer} NOT NULL,
+      head TEXT,
+      forked ${integer} NOT NULL
+    ) ${table}`
+  // Sealed bytes do not shrink: trying to costs PostgreSQL more than writing them.
+  yield* sql.onDialectOrElse({
+    pg: () => sql`ALTER TABLE records ALTER COLUMN body SET STORAGE EXTERNAL`,
+    orElse: () => Effect.void
+  })
+})
+
+/**
+ * Opened results, in a table of their own: on PostgreSQL the role of the server needs no right to
+ * read their documents (docs/operations.md, "Who may read opened results").
+ */
+const opened = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE opened_results (
+      device TEXT NOT NULL,
+      sha256 TEXT NOT NULL,
+      execution TEXT NOT NULL,
+      revision ${integer} NOT NULL,
+      delivery TEXT NOT NULL,
+      organisation TEXT NOT NULL,
+      opened_ms ${integer} NOT NULL,
+      document TEXT NOT NULL,
+      PRIMARY KEY (device, sha256)
+    ) ${table}`
+  yield* sql`CREATE INDEX opened_by_execution ON opened_results (execution, revision)`
+  yield* sql`CREATE INDEX opened_by_age ON opened_results (opened_ms, sha256, device)`
+  // The next to be opened, without a walk over those that were.
+  yield* sql`
+    CREATE INDEX records_by_stage ON records (kind, stage, received_ms, device, number, sha256)`
+})
+
+/** Receipts for records that came by bundle, until the device can have heard them (format §2.10). */
+const receipts = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE receipts_out (
+      device TEXT NOT NULL,
+      bundle TEXT NOT NULL,
+      number ${integer} NOT NULL,
+      signed TEXT NOT NULL,
+      sent_epoch ${integer},
+      sent_seq ${integer},
+      PRIMARY KEY (device, bundle, number)
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
@@ -220,5 +307,8 @@ export const centralMigrations = {
   "0004_doors": doors,
   "0005_forgetting": forgetting,
   "0006_standing": standing,
-  "0007_bundles": devices
+  "0007_bundles": devices,
+  "0008_records": records,
+  "0009_opened": opened,
+  "0010_receipts": receipts
 }

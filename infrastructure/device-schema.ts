@@ -59,6 +59,41 @@ const holdings = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** What is being sat. */
+const sessions = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE sessions (
+      number INTEGER PRIMARY KEY,
+      execution TEXT NOT NULL UNIQUE,
+      test_taker TEXT NOT NULL,
+      test_center TEXT NOT NULL,
+      open ${integer} NOT NULL,
+      body TEXT NOT NULL,
+      key_box TEXT
+    ) ${table}`
+  yield* sql`CREATE INDEX sessions_by_taker ON sessions (test_taker)`
+  yield* sql`CREATE INDEX sessions_by_center ON sessions (test_center)`
+  yield* sql`CREATE INDEX sessions_open ON sessions (open) WHERE open = 1`
+  yield* sql`
+    CREATE TABLE session_saves (
+      execution TEXT NOT NULL,
+      part TEXT NOT NULL,
+      seq ${integer} NOT NULL,
+      box TEXT NOT NULL,
+      bytes ${integer} NOT NULL,
+      PRIMARY KEY (execution, part)
+    ) ${table}`
+  yield* sql`
+    CREATE TABLE session_log (
+      execution TEXT NOT NULL,
+      number ${integer} NOT NULL,
+      entry TEXT NOT NULL,
+      PRIMARY KEY (execution, number)
+    ) ${table}`
+})
+
 /** The ledger, and beside each line the record itself until it may be forgotten (format §3.7). */
 const outbox = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -108,5 +143,6 @@ export const deviceMigrations = {
   "0002_holdings": holdings,
   "0003_standing": standing,
   "0004_bundles": streamTables,
-  "0005_outbox": outbox
+  "0005_outbox": outbox,
+  "0006_sessions": sessions
 }

@@ -10,8 +10,10 @@ import fs from "node:fs"
 import path from "node:path"
 import { Effect, Layer, Option, Stream } from "effect"
 import { BlobDamaged, Blobs, NoSpace } from "../application/ports.ts"
+import { SEGMENT_BYTES } from "../domain/bundle-manifest.ts"
 import { Digest } from "../domain/id.ts"
 import { freeAt, isFull, RESERVE, readFile, syncDirectory } from "./file-bytes.ts"
+import { makeNoted } from "./file-digests.ts"
 
 /** Bytes digested at a time. */
 const CHUNK = 256 * 1024
@@ -30,7 +32,7 @@ export const adopt = (directory: string, aside: string, blob: Digest): Effect.Ef
     syncDirectory(directory)
   })
 
-const make = Effect.fnUntraced(function* (directory: string) {
+const make = Effect.fnUntraced(function* (directory: string, notes: string | undefined) {
   const finished = (blob: Digest) => blobFile(directory, blob)
   const partial = (blob: Digest) => path.join(directory, "partial", blob)
   const sizeOf = (file: string) =>
@@ -77,6 +79,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
   const add = Effect.fnUntraced(function* <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) {
     const aside = path.join(directory, "partial", `new-${randomUUID()}`)
     const hash = createHash("sha256")
+    const noted = notes === undefined ? undefined : makeNoted(notes, SEGMENT_BYTES)
     let size = 0
     yield* Effect.scoped(
       Effect.gen(function* () {
@@ -87,6 +90,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
         yield* Stream.runForEach(bytes, (chunk) =>
           Effect.suspend(() => {
             hash.update(chunk)
+            noted?.push(chunk)
             size += chunk.byteLength
             return writeAll(fd, chunk, chunk.byteLength)
           })
@@ -96,6 +100,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
     ).pipe(Effect.onError(() => Effect.sync(() => fs.rmSync(aside, { force: true }))))
     const blob = Digest.make(hash.digest("hex"))
     yield* adopt(directory, aside, blob)
+    if (noted !== undefined) yield* noted.remember(blob, size)
     return { blob, size }
   })
 
@@ -156,4 +161,9 @@ const digestFile = (fd: number, hash: ReturnType<typeof createHash>): number => 
   }
 }
 
-export const layer = (directory: string) => Layer.effect(Blobs, make(directory))
+/**
+ * Keeps blobs in `directory`. What is added is digested for bundles as well, where `digests` says in
+ * which directory those are remembered (file-digests.ts).
+ */
+export const layer = (directory: string, digests?: string) =>
+  Layer.effect(Blobs, make(directory, digests))

@@ -11,7 +11,6 @@ import path from "node:path"
 import { Effect, Option, Schema, Stream } from "effect"
 import type { StagedFile } from "../application/bundle-ports.ts"
 import { Digest } from "../domain/id.ts"
-import { blobFile } from "./file-blobs.ts"
 
 /** Bytes [offset, offset + length), and how many make a segment. */
 interface Stretch {
@@ -26,59 +25,115 @@ type Digests = typeof Digests.Type
 /** The digests of 2 GB are 17 KB; this is 70 MB of them. */
 const REMEMBERED_MAX = 4_096
 
-/** Remembers in `directory`; `blobs` is the directory of the blob store. */
+/** Remembers in `directory`, and forgets at its start what is of contents that are gone. */
 export const makeDigests = Effect.fnUntraced(function* (options: {
   readonly directory: string
-  readonly blobs: string
+  readonly isHere: (content: Digest) => boolean
 }) {
-  const { blobs, directory } = options
-  yield* Effect.sync(() => forgetOld(directory, blobs))
+  const { directory, isHere } = options
+  yield* Effect.sync(() => forgetOld(directory, isHere))
   return Effect.fnUntraced(function* (
     staged: StagedFile,
     stretch: Stretch,
     content: Digest | undefined
   ) {
     const { length, offset, segment } = stretch
+    if (content === undefined) return yield* measure(staged, stretch)
+    // The name of a content is its digest.
+    const isWhole = offset === 0 && length === staged.size
+    if (isWhole && length <= segment) return { sha256: content, segments: [content] }
     // What is one segment is read about as fast as it is remembered.
-    if (content === undefined || length <= segment) return yield* measure(staged, stretch)
-    const file = path.join(directory, `${content}-${offset}-${length}-${segment}.json`)
+    if (length <= segment) return yield* measure(staged, stretch)
+    const file = fileOf(directory, content, stretch)
     const known = yield* recalled(file)
     if (known?.segments.length === Math.ceil(length / segment)) return known
-    const found = yield* measure(staged, stretch)
+    const whole = { offset: 0, length: staged.size, segment }
+    const all = isWhole ? undefined : yield* recalled(fileOf(directory, content, whole))
+    const found = yield* measure(staged, stretch, segmentsIn(all, whole, stretch))
     yield* remember(file, found)
     return found
   })
 })
 
-const measure = Effect.fnUntraced(function* (staged: StagedFile, stretch: Stretch) {
-  const { length, offset, segment } = stretch
-  const isOne = length <= segment
-  const whole = createHash("sha256")
+const fileOf = (directory: string, content: Digest, { length, offset, segment }: Stretch) =>
+  path.join(directory, `${content}-${offset}-${length}-${segment}.json`)
+
+/** The segments of a stretch, where they are among those of the whole. */
+const segmentsIn = (
+  known: Digests | undefined,
+  { length: size }: Stretch,
+  { length, offset, segment }: Stretch
+): ReadonlyArray<Digest> | undefined => {
+  const end = offset + length
+  const isAligned = offset % segment === 0 && (end % segment === 0 || end === size)
+  if (!isAligned || known?.segments.length !== Math.ceil(size / segment)) return undefined
+  return known.segments.slice(offset / segment, Math.ceil(end / segment))
+}
+
+/**
+ * Digests a content while it is made, and remembers its segments in `directory` under the name that
+ * it gets: so no bundle has to read it for them, not even the first.
+ */
+export const makeNoted = (directory: string, segment: number) => {
+  const cutting = bySegments(segment)
+  return {
+    push: cutting.push,
+    remember: (content: Digest, length: number) =>
+      length <= segment
+        ? Effect.void
+        : remember(fileOf(directory, content, { offset: 0, length, segment }), {
+            sha256: content,
+            segments: cutting.end()
+          })
+  }
+}
+
+/** Digests each `segment` bytes of what is pushed; the last may be shorter. */
+const bySegments = (segment: number) => {
   const segments: Array<Digest> = []
   let part = createHash("sha256")
+  let room = segment
+  const next = () => {
+    segments.push(Digest.make(part.digest("hex")))
+    part = createHash("sha256")
+    room = segment
+  }
+  const push = (bytes: Uint8Array): void => {
+    for (let at = 0; at < bytes.byteLength; ) {
+      const piece = bytes.subarray(at, at + room)
+      part.update(piece)
+      at += piece.byteLength
+      room -= piece.byteLength
+      if (room === 0) next()
+    }
+  }
+  const end = (): ReadonlyArray<Digest> => {
+    if (room < segment) next()
+    return segments
+  }
+  return { push, end }
+}
+
+/** Digests a stretch; `known` are its segments, where they need not be digested again. */
+const measure = Effect.fnUntraced(function* (
+  staged: StagedFile,
+  { length, offset, segment }: Stretch,
+  known?: ReadonlyArray<Digest>
+) {
+  const isOne = length <= segment
+  const whole = createHash("sha256")
+  const cutting = isOne || known !== undefined ? undefined : bySegments(segment)
   let at = 0
   yield* Stream.runForEach(staged.read(offset, length), (chunk) =>
     Effect.sync(() => {
       whole.update(chunk)
-      if (isOne) {
-        at += chunk.byteLength
-        return
-      }
-      for (let from = 0; from < chunk.byteLength; ) {
-        const piece = chunk.subarray(from, from + segment - (at % segment))
-        part.update(piece)
-        from += piece.byteLength
-        at += piece.byteLength
-        if (at % segment === 0 || at === length) {
-          segments.push(Digest.make(part.digest("hex")))
-          part = createHash("sha256")
-        }
-      }
+      cutting?.push(chunk)
+      at += chunk.byteLength
     })
   )
   if (at !== length) return yield* Effect.die(new RangeError(`read ${at} bytes of ${length}`))
   const sha256 = Digest.make(whole.digest("hex"))
-  const digests: Digests = { sha256, segments: isOne ? [sha256] : segments }
+  const digests: Digests = { sha256, segments: known ?? cutting?.end() ?? [sha256] }
   return digests
 })
 
@@ -101,15 +156,13 @@ const remember = (file: string, digests: Digests): Effect.Effect<void> =>
   })
 
 /** Forgets contents that are not here any more, and all when it has become too much. */
-const forgetOld = (directory: string, blobs: string): void => {
+const forgetOld = (directory: string, isHere: (content: Digest) => boolean): void => {
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
   const names = fs.readdirSync(directory)
   for (const name of names) {
     const content = REMEMBERED.exec(name)?.[1]
     const isWanted =
-      content !== undefined &&
-      names.length <= REMEMBERED_MAX &&
-      fs.existsSync(blobFile(blobs, Digest.make(content)))
+      content !== undefined && names.length <= REMEMBERED_MAX && isHere(Digest.make(content))
     if (!isWanted) fs.rmSync(path.join(directory, name), { recursive: true, force: true })
   }
 }

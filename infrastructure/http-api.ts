@@ -19,7 +19,9 @@ import { Enrolment, Signed } from "../domain/enrolment.ts"
 import { Kind, LABEL_MAX } from "../domain/entity.ts"
 import { Buckets, FeedPage } from "../domain/feed.ts"
 import { Digest, EntityId, OrganisationId } from "../domain/id.ts"
+import { OPENING_ASKS } from "../domain/opening.ts"
 import { Capabilities, PROGRAM_VERSION } from "../domain/release.ts"
+import { Submission } from "../domain/result.ts"
 import {
   BucketAnswer,
   EntitiesAnswer,
@@ -182,6 +184,49 @@ const Documents = HttpApiGroup.make("documents")
   )
   .middleware(Admitted)
 
+/** Only for devices. Records that can't be read by themselves are answered in the receipt. */
+const Records = HttpApiGroup.make("records")
+  .add(
+    HttpApiEndpoint.post("submit", "/api/v1/records", {
+      payload: Submission.annotate({ identifier: "Submission" }),
+      success: Signed.annotate({ identifier: "SignedRecordsReceipt" }),
+      error: [...ALWAYS, P404, P413, P415]
+    })
+  )
+  .middleware(Admitted)
+
+/** Only for credentials that were made for it: sealed results out, opened ones back. */
+const officeErrors = [...ALWAYS, P404, P413, P415]
+const Office = HttpApiGroup.make("office")
+  .add(
+    HttpApiEndpoint.post("waiting", "/api/v1/results/waiting", {
+      payload: OPENING_ASKS.waiting.ask.annotate({ identifier: "ResultsFilter" }),
+      success: OPENING_ASKS.waiting.answer,
+      error: officeErrors
+    }),
+    HttpApiEndpoint.post("retry", "/api/v1/results/retry", {
+      payload: OPENING_ASKS.retry.ask,
+      success: OPENING_ASKS.retry.answer,
+      error: officeErrors
+    }),
+    HttpApiEndpoint.post("sealed", "/api/v1/results/sealed", {
+      payload: OPENING_ASKS.sealed.ask,
+      success: OPENING_ASKS.sealed.answer.annotate({ identifier: "SealedResults" }),
+      error: officeErrors
+    }),
+    HttpApiEndpoint.post("opened", "/api/v1/results/opened", {
+      payload: OPENING_ASKS.opened.ask.annotate({ identifier: "OpenedResults" }),
+      success: OPENING_ASKS.opened.answer,
+      error: officeErrors
+    }),
+    HttpApiEndpoint.post("ran", "/api/v1/results/ran", {
+      payload: OPENING_ASKS.ran.ask.annotate({ identifier: "OpeningRun" }),
+      success: OPENING_ASKS.ran.answer,
+      error: officeErrors
+    })
+  )
+  .middleware(Admitted)
+
 const Health = HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("health", "/health", {
     success: Schema.Struct({ status: Schema.Literal("ok") })
@@ -197,6 +242,8 @@ export const Api = HttpApi.make("testferry")
   .add(Feeds)
   .add(Contents)
   .add(Documents)
+  .add(Records)
+  .add(Office)
   .add(Health)
   .annotateMerge(
     OpenApi.annotations({

@@ -87,7 +87,10 @@ export const layer = (options: HttpCentralOptions) =>
           allEntities(organisation, keys, (request) => ask(EntitiesAnswer, request)).pipe(
             Effect.mapError(settled)
           ),
-        blob: (blob, offset) => download(send, blob, offset, options.retry ?? RETRY)
+        blob: (blob, offset) => download(send, blob, offset, options.retry ?? RETRY),
+        // Safe to ask again: central keeps each record once.
+        submit: (submission) =>
+          ask(Signed, post("/api/v1/records", submission)).pipe(Effect.mapError(settled))
       })
       const documents = CentralDocuments.of({
         roots: (after) =>

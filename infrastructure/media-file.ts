@@ -45,15 +45,16 @@ const systemCode = (cause: unknown): string | undefined =>
   cause instanceof Error && "syscall" in cause && "code" in cause ? String(cause.code) : undefined
 
 /**
- * Reads exactly `length` bytes. The offset of a MediaError is where reading stopped: the first byte
+ * Reads exactly `length` bytes, into the room that is given, if any. The offset of a MediaError is where reading stopped: the first byte
  * that the medium did not give.
  */
 export const readExactly = Effect.fnUntraced(function* (
   { handle, path: file }: MediaFile,
   offset: number,
-  length: number
+  length: number,
+  into: Uint8Array = Buffer.allocUnsafeSlow(length)
 ) {
-  const bytes = Buffer.allocUnsafeSlow(length)
+  const bytes = Buffer.from(into.buffer, into.byteOffset, length)
   for (let done = 0; done < length; ) {
     const at = offset + done
     const { bytesRead } = yield* attempt(file, at, () =>

@@ -2,7 +2,7 @@
  * Reads a file that was just written from its medium, not from the system's memory of it, and
  * compares (format §2.8). Sticks acknowledge what they did not keep; the cache would never tell.
  */
-import { createHash, hash } from "node:crypto"
+import { createCipheriv, randomBytes, timingSafeEqual } from "node:crypto"
 import { constants } from "node:fs"
 import { Effect } from "effect"
 import { MediaError } from "../domain/volume-refusal.ts"
@@ -16,45 +16,81 @@ const WASM_PAGE_BYTES = 65_536
 /** Where the bytes came from when they were read again. "cache" proves nothing about the medium. */
 export type ReadBack = "medium" | "cache"
 
-/** Digests a stream of bytes by blocks of BLOCK_BYTES; the last one may be shorter. */
-export const makeBlockDigests = () => {
-  const digests: Array<string> = []
-  let current = createHash("sha256")
+/**
+ * A tag for each block of a file. It is a code under a key that nobody else ever has: no medium gives
+ * back other bytes with the same tag, and where a processor has no instructions for SHA-256 it is
+ * made ten times as fast.
+ */
+export interface BlockTags {
+  readonly key: Uint8Array
+  readonly tags: ReadonlyArray<Uint8Array>
+}
+
+const CIPHER = "aes-256-gcm"
+const KEY_BYTES = 32
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+/** GMAC (NIST SP 800-38D): bytes that are authenticated and none that are sealed. */
+const tagger = (key: Uint8Array, index: number) => {
+  const nonce = Buffer.alloc(NONCE_BYTES)
+  nonce.writeUInt32BE(index)
+  const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
+  return {
+    push: (bytes: Uint8Array) => void cipher.setAAD(bytes),
+    end: (): Uint8Array => {
+      cipher.final()
+      return cipher.getAuthTag()
+    }
+  }
+}
+
+/** Tags a stream of bytes by blocks of BLOCK_BYTES; the last one may be shorter. */
+export const makeBlockTags = () => {
+  const key = randomBytes(KEY_BYTES)
+  const tags: Array<Uint8Array> = []
+  let current = tagger(key, 0)
   let room = BLOCK_BYTES
   const push = (bytes: Uint8Array): void => {
     for (let at = 0; at < bytes.length; ) {
       const piece = bytes.subarray(at, at + room)
-      current.update(piece)
+      current.push(piece)
       at += piece.length
       room -= piece.length
       if (room === 0) next()
     }
   }
   const next = () => {
-    digests.push(current.digest("hex"))
-    current = createHash("sha256")
+    tags.push(current.end())
+    current = tagger(key, tags.length)
     room = BLOCK_BYTES
   }
-  const end = (): ReadonlyArray<string> => {
+  const end = (): BlockTags => {
     if (room < BLOCK_BYTES) next()
-    return digests
+    return { key, tags }
   }
   return { push, end }
 }
 
+const hasTag = (key: Uint8Array, index: number, bytes: Uint8Array, tag: Uint8Array): boolean => {
+  const made = tagger(key, index)
+  made.push(bytes)
+  return timingSafeEqual(made.end(), tag)
+}
+
 /**
- * Compares a synced file with the digests of its blocks; `onBytes` is told of each. Fails with MediaError, E_READ_BACK at the
- * first block that differs. Where direct reading is not to be had it reads as anybody does, and says
+ * Compares a synced file with the tags of its blocks; `onBytes` is told of each. Fails with
+ * MediaError, E_READ_BACK at the first block that differs. Where direct reading is not to be had it reads as anybody does, and says
  * so.
  */
 export const readBack = (
   path: string,
-  digests: ReadonlyArray<string>,
+  tags: BlockTags,
   onBytes: (bytes: number) => Effect.Effect<void>
 ): Effect.Effect<ReadBack, MediaError> => {
-  const cached = Effect.as(compare(path, digests, 0, onBytes), "cache" as const)
+  const cached = Effect.as(compare(path, tags, 0, onBytes), "cache" as const)
   if (!("O_DIRECT" in constants)) return cached
-  return compare(path, digests, constants.O_DIRECT, onBytes).pipe(
+  return compare(path, tags, constants.O_DIRECT, onBytes).pipe(
     Effect.as("medium" as const),
     // Some file systems say so when the file is opened, others when it is read.
     Effect.catchIf(
@@ -66,7 +102,7 @@ export const readBack = (
 
 const compare = (
   path: string,
-  digests: ReadonlyArray<string>,
+  { key, tags }: BlockTags,
   how: number,
   onBytes: (bytes: number) => Effect.Effect<void>
 ) =>
@@ -74,10 +110,10 @@ const compare = (
     Effect.gen(function* () {
       const file = yield* openMedia(path, constants.O_RDONLY | constants.O_NOFOLLOW | how)
       const buffer = pageAligned()
-      for (const [index, digest] of digests.entries()) {
+      for (const [index, tag] of tags.entries()) {
         const at = index * BLOCK_BYTES
         const bytes = yield* readBlock(file, buffer, at)
-        if (hash("sha256", bytes, "hex") !== digest) {
+        if (!hasTag(key, index, bytes, tag)) {
           return yield* new MediaError({ path, offset: at, code: "E_READ_BACK" })
         }
         yield* onBytes(bytes.length)

@@ -20,6 +20,9 @@ import { makeDigests } from "./file-digests.ts"
 /** Bytes read at a time: large, because contents of gigabytes are read for their digests. */
 const STEP = 1_048_576
 
+/** Where the digests of contents are remembered. */
+export const digestsIn = (directory: string): string => path.join(directory, "digests")
+
 /** Seals below `directory`; `blobs` is the directory of the blob store. */
 export const layer = (options: { readonly directory: string; readonly blobs: string }) =>
   Layer.effect(Outgoing, make(options))
@@ -37,7 +40,10 @@ const make = Effect.fnUntraced(function* (options: {
     }
   })
 
-  const digests = yield* makeDigests({ directory: path.join(directory, "digests"), blobs })
+  const digests = yield* makeDigests({
+    directory: digestsIn(directory),
+    isHere: (content) => fs.existsSync(blobFile(blobs, content))
+  })
   const contents = new WeakMap<StagedFile, Digest>()
 
   const sealed = Effect.fnUntraced(function* <E, R>(

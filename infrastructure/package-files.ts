@@ -11,12 +11,14 @@ import {
   Packages,
   Unopenable
 } from "../application/ports.ts"
+import { type OpenFiles, PackageReader } from "../application/session-ports.ts"
 import type { Content } from "../domain/entity.ts"
 import { Digest } from "../domain/id.ts"
 import type { PackageRefused } from "../domain/package-refusal.ts"
-import { openRandom, READ_BYTES_MAX } from "./age-stream.ts"
+import { openRandom, type RandomPlain, READ_BYTES_MAX } from "./age-stream.ts"
 import { openFile } from "./file-source.ts"
 import { inspectPackage } from "./qti-reader.ts"
+import { STORED } from "./zip-entries.ts"
 import { openPackage } from "./zip-package.ts"
 
 /** Larger files are not read whole to prove that a package opens; a part of it says as much. */
@@ -64,11 +66,24 @@ export const layerContents = Layer.effect(
   })
 )
 
-/**
- * Opens a sealed package at its end, lists it, and reads its first file: decrypting in memory the
- * chunks that are asked for, writing none of them anywhere (format §3.6).
- */
+/** Opens a sealed package at its end, lists it, and reads its first file. */
 const prove = Effect.fnUntraced(function* (
+  blobs: Blobs["Service"],
+  content: Content,
+  identity: string
+) {
+  const { opened } = yield* openSealed(blobs, content, identity)
+  const entry = [...opened.entries.values()].find((one) => one.size <= PROOF_BYTES_MAX)
+  if (entry === undefined) return { files: opened.entries.size, name: "", bytes: 0 }
+  const bytes = yield* Effect.mapError(opened.read(entry.name), () => new Unopenable())
+  return { files: opened.entries.size, name: entry.name, bytes: bytes.byteLength }
+})
+
+/**
+ * Opens a sealed package: what is read of it decrypts in memory the chunks that are asked for, and
+ * writes none of them anywhere (format §3.6).
+ */
+const openSealed = Effect.fnUntraced(function* (
   blobs: Blobs["Service"],
   content: Content,
   identity: string
@@ -86,12 +101,76 @@ const prove = Effect.fnUntraced(function* (
       size: plain.plainSize,
       read: (offset, length) => Effect.runPromiseWith(context)(readPlain(plain, offset, length))
     })
-    const entry = [...opened.entries.values()].find((one) => one.size <= PROOF_BYTES_MAX)
-    if (entry === undefined) return { files: opened.entries.size, name: "", bytes: 0 }
-    const bytes = yield* opened.read(entry.name)
-    return { files: opened.entries.size, name: entry.name, bytes: bytes.byteLength }
+    return { plain, opened }
   }).pipe(Effect.mapError(() => new Unopenable()))
 })
+
+/** Packages whose directories are kept in memory: more than deliveries that a school sits at once. */
+const OPENED_MAX = 64
+/** Plain bytes read at a time for an answer. */
+const ANSWER_BYTES = 1_048_576
+
+/** Keeps opened packages, so that each file of an item does not read the directory again. */
+export const layerReader = Layer.effect(
+  PackageReader,
+  Effect.gen(function* () {
+    const blobs = yield* Blobs
+    const opened = new Map<string, OpenFiles>()
+    return PackageReader.of({
+      open: Effect.fn("PackageReader.open")(function* (content, identity) {
+        // Only who has the key finds what the key opened.
+        const name = `${content.blob} ${identity}`
+        const known = opened.get(name)
+        if (known !== undefined) return known
+        const files = filesOf(yield* openSealed(blobs, content, identity))
+        opened.set(name, files)
+        const [oldest] = opened.keys()
+        if (opened.size > OPENED_MAX && oldest !== undefined) opened.delete(oldest)
+        return files
+      })
+    })
+  })
+)
+
+const filesOf = ({ opened, plain }: Effect.Success<ReturnType<typeof openSealed>>): OpenFiles => ({
+  sizes: new Map([...opened.entries.values()].map(({ name, size }) => [name, size])),
+  read: (name, range) => {
+    const entry = opened.entries.get(name)
+    const unopenable = Stream.mapError(() => new Unopenable())
+    if (range === undefined) return unopenable(opened.stream(name))
+    return entry?.method === STORED
+      ? unopenable(stretch(plain, entry.offset + range.offset, range.length))
+      : unopenable(cutOut(opened.stream(name), range))
+  }
+})
+
+/** Bytes that lie in the archive as they are: only their chunks are decrypted. */
+const stretch = (plain: RandomPlain, offset: number, length: number) =>
+  Stream.range(0, Math.ceil(length / ANSWER_BYTES) - 1).pipe(
+    Stream.mapEffect((at) => {
+      const from = at * ANSWER_BYTES
+      return plain.read(offset + from, Math.min(ANSWER_BYTES, length - from))
+    })
+  )
+
+/** Packed bytes can only be unpacked from the start. */
+const cutOut = <E>(
+  bytes: Stream.Stream<Uint8Array, E>,
+  { length, offset }: { readonly offset: number; readonly length: number }
+) =>
+  Stream.suspend(() => {
+    let at = 0
+    return bytes.pipe(
+      Stream.map((chunk) => {
+        const from = Math.max(0, offset - at)
+        const to = Math.max(0, offset + length - at)
+        at += chunk.length
+        return chunk.subarray(from, to)
+      }),
+      Stream.takeUntil(() => at >= offset + length),
+      Stream.filter((chunk) => chunk.length > 0)
+    )
+  })
 
 const readPlain = Effect.fnUntraced(function* (
   plain: Effect.Success<ReturnType<typeof openRandom>>,

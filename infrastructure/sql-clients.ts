@@ -8,7 +8,7 @@ import { OrganisationId } from "../domain/id.ts"
 const Keys = Schema.Struct({ sig: Schema.String, auth: Schema.String, enc: Schema.String })
 const Row = Schema.Struct({
   id: Schema.String,
-  kind: Schema.Literals(["device", "credential"]),
+  kind: Schema.Literals(["device", "credential", "results"]),
   name: Schema.String,
   organisations: Schema.fromJsonString(Schema.Array(OrganisationId)),
   state: Schema.Literals(["active", "blocked", "revoked"]),

@@ -5,7 +5,7 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import { Hashing } from "../application/ports.ts"
-import { Outbox, type OwedRecord } from "../application/record-ports.ts"
+import { Outbox, type OwedRecord, type Owing } from "../application/record-ports.ts"
 import { Digest } from "../domain/id.ts"
 import { LedgerEntry, ledgerText } from "../domain/ledger.ts"
 import { DEVICE_EVENTS, DeviceStage, EndStage, stepOnDevice } from "../domain/lifecycle.ts"
@@ -32,18 +32,13 @@ export const layer = Layer.effect(
       Result: Schema.Struct({ number: Schema.Int, head: Digest }),
       execute: () => sql`SELECT number, head FROM outbox ORDER BY number DESC LIMIT 1`
     })
-    const owedRows = SqlSchema.findAll({
-      Request: Schema.Struct({
-        after: Schema.Int,
-        limit: Schema.Int,
-        kinds: Schema.Array(Schema.String)
-      }),
-      Result: Row,
-      execute: ({ after, kinds, limit }) => sql`
-        SELECT ${columns} FROM outbox
-        WHERE stage IN ('queued', 'sent') AND number > ${after} AND ${sql.in("kind", kinds)}
-        ORDER BY number LIMIT ${limit}`
-    })
+    const isOwed = ({ ends, kinds }: Owing) =>
+      sql.and([
+        sql`(stage = 'sent' OR (stage = 'queued'
+        AND (kind = 'lti-user' OR ${sql.in("end_stage", ends)})))`,
+        sql.in("kind", kinds ?? LedgerEntry.fields.kind.literals)
+      ])
+    const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
     const waitingRows = SqlSchema.findAll({
       Request: Schema.Void,
       Result: Row,
@@ -53,7 +48,8 @@ export const layer = Layer.effect(
       Request: Digest,
       Result: Row,
       execute: (sha256) => sql`
-        SELECT ${columns} FROM outbox WHERE sha256 = ${sha256} ORDER BY number LIMIT 1`
+        SELECT ${columns} FROM outbox WHERE sha256 = ${sha256}
+        ORDER BY stage IN ('acknowledged', 'purged'), number LIMIT 1`
     })
     const stages = SqlSchema.findAll({
       Request: Schema.Int,
@@ -82,21 +78,29 @@ export const layer = Layer.effect(
         const before = yield* head
         const sha256 = hashing.sha256(body)
         const number = before.count + 1
+        // sql.js copies text character by character, bytes all at once.
         const entry: LedgerEntry = { number, prev: before.head, kind, id, revision, sha256 }
         yield* sql`
           INSERT INTO outbox (${columns}, head)
           VALUES (${number}, ${before.head}, ${kind}, ${id}, ${revision}, ${sha256}, ${stage},
-            ${end}, ${body}, 0, NULL, ${hashing.sha256(ledgerText(entry))})`
+            ${end}, CAST(${Buffer.from(body)} AS TEXT), 0, NULL, ${hashing.sha256(ledgerText(entry))})`
         return entry
       }, Effect.orDie),
 
       head: Effect.orDie(head),
 
-      owed: ({ after, kinds, limit }) =>
+      owed: Effect.fn("Outbox.owed")(function* ({ after, limit, ...owing }) {
+        const rows = yield* sql`
+          SELECT ${columns} FROM outbox WHERE number > ${after} AND ${isOwed(owing)}
+          ORDER BY number LIMIT ${limit}`
+        return (yield* decodeRows(rows)).map(owed)
+      }, Effect.orDie),
+
+      countOwed: (owing) =>
         Effect.orDie(
           Effect.map(
-            owedRows({ after, limit, kinds: kinds ?? LedgerEntry.fields.kind.literals }),
-            (rows) => rows.map(owed)
+            sql<{ count: number }>`SELECT COUNT(*) AS count FROM outbox WHERE ${isOwed(owing)}`,
+            ([row]) => row?.count ?? 0
           )
         ),
 
@@ -105,7 +109,7 @@ export const layer = Layer.effect(
       move: Effect.fn("Outbox.move")(function* (number, stage, reason) {
         const [row] = yield* stages(number)
         if (row === undefined || !leads(row.stage, stage)) return yield* noArrow(number, row, stage)
-        const tried = stage === "sent" ? 1 : 0
+        const tried = stage === "sent" && reason === null ? 1 : 0
         yield* sql`
           UPDATE outbox SET stage = ${stage}, reason = ${reason}, tries = tries + ${tried}
           WHERE number = ${number}`

@@ -86,11 +86,11 @@ const open = Effect.fn("Medium.open")(function* ({ volumes }: FoundBundle) {
   const bundle: OpenBundle = {
     ...(yield* documentsOf(opened)),
     sizes: new Map([...parts].map(([name, { size }]) => [name, size])),
-    read: (part, offset, length) => {
+    read: (part, offset, length, into) => {
       const holder = parts.get(part)
       return holder === undefined
         ? Effect.die(new RangeError(`no such part: ${part}`))
-        : Effect.mapError(holder.volume.read(part, { offset, length }), mediaFailed)
+        : Effect.mapError(holder.volume.read(part, { offset, length, into }), mediaFailed)
     }
   }
   return bundle

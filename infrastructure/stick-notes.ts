@@ -17,7 +17,7 @@ export const NOTES_MAX = 200
 /** Bytes of one note: an enrolment answer with a long chain of root documents has a quarter. */
 export const NOTE_BYTES_MAX = 262_144
 const PATH =
-  /^(?:receipts\/dev_[a-z0-9]{6,32}\/(?:c2d|d2c)\.dev_[a-z0-9]{6,32}-[0-9]{8}|enrol\/[0-9a-f-]{16,40})\.json$/u
+  /^(?:receipts\/dev_[a-z0-9]{6,32}\/(?:(?:c2d|d2c)\.dev_[a-z0-9]{6,32}-[0-9]{8}|records-[0-9]{8})|enrol\/[0-9a-f-]{16,40})\.json$/u
 
 /** Reads the notes in a folder, in the order of their names. Those that are broken are left out. */
 export const readNotes: Medium["Service"]["notes"] = (from, folder) =>

@@ -52,7 +52,11 @@ export interface OpenedVolume {
    */
   readonly read: (
     name: string,
-    range: { readonly offset: number; readonly length: number }
+    range: {
+      readonly offset: number
+      readonly length: number
+      readonly into?: Uint8Array | undefined
+    }
   ) => Effect.Effect<Uint8Array, MediaError>
   /** Reads a whole entry that is not a part: no larger than its `entryLimit`. */
   readonly readSmall: (name: string) => Effect.Effect<Uint8Array, MediaError>
@@ -79,11 +83,11 @@ export const openVolume = Effect.fn("openVolume")(function* (path: string) {
       ? Effect.succeed(found)
       : Effect.die(new RangeError(`no such bytes in ${path}: ${name}`))
   }
-  const read: OpenedVolume["read"] = Effect.fnUntraced(function* (name, { offset, length }) {
+  const read: OpenedVolume["read"] = Effect.fnUntraced(function* (name, { into, length, offset }) {
     const isInside = (found: VolumeEntry) =>
       offset >= 0 && length >= 0 && length <= READ_BYTES_MAX && offset + length <= found.size
     const found = yield* entry(name, isInside)
-    return yield* readExactly(file, found.offset + offset, length)
+    return yield* readExactly(file, found.offset + offset, length, into)
   })
   const readSmall: OpenedVolume["readSmall"] = Effect.fnUntraced(function* (name) {
     const found = yield* entry(name, () => entryLimit(name) !== undefined)

@@ -14,7 +14,7 @@ import path from "node:path"
 import { PassThrough } from "node:stream"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type { Archiver } from "archiver"
-import { Effect, Stream } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { NoSpace } from "../application/ports.ts"
 import { VOLUME_BYTES_MAX } from "../domain/bundle-manifest.ts"
 import type { Digest } from "../domain/id.ts"
@@ -22,10 +22,13 @@ import { entryLimit, VOLUME_ENTRIES_MAX, volumeBytes } from "../domain/volume-co
 import { PARTIAL_SUFFIX, parseEntryName } from "../domain/volume-name.ts"
 import { type MediaError, VolumeSourceChanged } from "../domain/volume-refusal.ts"
 import { attempt, type MediaFile, openMedia, syncFolder } from "./media-file.ts"
-import { makeBlockDigests, type ReadBack, readBack } from "./media-read-back.ts"
+import { makeBlockTags, type ReadBack, readBack } from "./media-read-back.ts"
 import { openVolume } from "./zip-volume-reader.ts"
 
-/** An entry to write: what it must be, and where its bytes come from. `size` in bytes. */
+/**
+ * An entry to write: what it must be, and where its bytes come from. `size` in bytes. What the source
+ * has given it may not use again: it is written later, as it is then.
+ */
 export interface VolumeSource<E = never, R = never> {
   readonly name: string
   readonly size: number
@@ -67,8 +70,8 @@ export const writeVolume = Effect.fn("writeVolume")(function* <E, R>(
   yield* remove
   yield* requireSpace(path.dirname(file), size)
   const source = yield* Effect.gen(function* () {
-    const digests = yield* Effect.scoped(writeArchive(partial, size, sources))
-    const read = yield* readBack(partial, digests, onReadBack)
+    const tags = yield* Effect.scoped(writeArchive(partial, size, sources))
+    const read = yield* readBack(partial, tags, onReadBack)
     yield* checkEntries(partial, sources)
     yield* attempt(file, 0, () => rename(partial, file))
     return read
@@ -104,7 +107,7 @@ const requireSpace = Effect.fnUntraced(function* (folder: string, size: number) 
 
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
-/** Writes and syncs the archive; gives the digests of its blocks. */
+/** Writes and syncs the archive; gives the tags of its blocks. */
 const writeArchive = Effect.fnUntraced(function* <E, R>(
   partial: string,
   size: number,
@@ -114,11 +117,11 @@ const writeArchive = Effect.fnUntraced(function* <E, R>(
   const archive = yield* Effect.acquireRelease(Effect.promise(makeArchive), (archive) =>
     Effect.sync(() => archive.destroy())
   )
-  const [digests] = yield* Effect.all(
+  const [tags] = yield* Effect.all(
     [writeAll(file, archive, size), append(archive, sources)] as const,
     { concurrency: 2 }
   )
-  return digests
+  return tags
 })
 
 const makeArchive = async (): Promise<Archiver> => {
@@ -158,10 +161,8 @@ const draw = Effect.fnUntraced(function* <E, R>(
     Effect.suspend(() => {
       drawn += chunk.length
       if (drawn > size) return new VolumeSourceChanged({ name, reason: "long" })
-      // A copy: a source may use its buffer again, and what is digested must be what is written.
-      const own = Buffer.from(chunk)
-      hash.update(own)
-      return push(pipe, own)
+      hash.update(chunk)
+      return push(pipe, chunk)
     })
   )
   if (drawn < size) return yield* new VolumeSourceChanged({ name, reason: "short" })
@@ -170,19 +171,20 @@ const draw = Effect.fnUntraced(function* <E, R>(
   }
 })
 
-const push = (pipe: PassThrough, bytes: Buffer) =>
+const push = (pipe: PassThrough, bytes: Uint8Array) =>
   Effect.callback<void>((resume) => {
     if (pipe.write(bytes)) resume(Effect.void)
     else pipe.once("drain", () => resume(Effect.void))
   })
 
 const writeAll = Effect.fnUntraced(function* (file: MediaFile, archive: Archiver, size: number) {
-  const digests = makeBlockDigests()
+  const tags = makeBlockTags()
   let at = 0
   let synced = 0
   const sync = Effect.suspend(() => attempt(file.path, synced, () => file.handle.sync()))
+  let syncing: Fiber.Fiber<void, MediaError> | undefined
   const write = Effect.fnUntraced(function* (bytes: Uint8Array) {
-    digests.push(bytes)
+    tags.push(bytes)
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = yield* attempt(file.path, at, () =>
         file.handle.write(bytes, done, bytes.length - done, at)
@@ -191,7 +193,9 @@ const writeAll = Effect.fnUntraced(function* (file: MediaFile, archive: Archiver
       at += bytesWritten
     }
     if (at - synced < SYNC_BYTES) return
-    yield* sync
+    // The medium works on these bytes while the next are made; it is never two syncs behind.
+    if (syncing !== undefined) yield* Fiber.join(syncing)
+    syncing = yield* Effect.forkScoped(sync, { startImmediately: true })
     synced = at
   })
   const chunks = NodeStream.fromReadable<Uint8Array, unknown>({
@@ -200,8 +204,9 @@ const writeAll = Effect.fnUntraced(function* (file: MediaFile, archive: Archiver
   })
   yield* chunks.pipe(Stream.orDie, Stream.runForEach(write), fullIsNoSpace(size))
   if (at !== size) return yield* Effect.die(new Error(`${file.path}: ${at} bytes, not ${size}`))
+  if (syncing !== undefined) yield* Fiber.join(syncing).pipe(fullIsNoSpace(size))
   yield* sync.pipe(fullIsNoSpace(size))
-  return digests.end()
+  return tags.end()
 })
 
 /** A full stick is for a person to mend, and has its own words. */

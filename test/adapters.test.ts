@@ -4,6 +4,8 @@ import * as Clients from "./contract/clients.ts"
 import * as Feeds from "./contract/feeds.ts"
 import * as Holdings from "./contract/holdings.ts"
 import * as Ledgers from "./contract/ledgers.ts"
+import * as Receipts from "./contract/receipts.ts"
+import * as Records from "./contract/records.ts"
 import * as Streams from "./contract/streams.ts"
 import { DATABASES, freshCentral, freshDevice, shared } from "./support/wired.ts"
 
@@ -15,6 +17,8 @@ for (const database of DATABASES) {
   Ledgers.centralSuite(database, central)
   Streams.streamsSuite(`central's, ${database}`, central)
   Streams.devicesSuite(database, central)
+  Receipts.suite(database, central)
+  Records.centralSuite(database, central)
 }
 
 for (const engine of ["sqljs", "node"] as const) {
@@ -22,4 +26,5 @@ for (const engine of ["sqljs", "node"] as const) {
   Holdings.suite(engine, device)
   Ledgers.deviceSuite(engine, device)
   Streams.streamsSuite(`a device's, ${engine}`, device)
+  Records.deviceSuite(engine, device)
 }

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
+import { Packages } from "../application/ports.ts"
 import { bodies, catalogueOf, count, onePercent } from "../bench/bodies.ts"
 import {
   openCentral as openTestferry,
@@ -14,13 +15,44 @@ import { type Contender, repeat, type Sample, WORKLOADS } from "../bench/harness
 import { contender as barePull } from "../bench/peers/bare-pull.ts"
 import { child, openCentral, putAll } from "../bench/processes.ts"
 import { drive, percentile } from "../bench/scale.ts"
+import { readBytes } from "../bench/w6.ts"
+import { makePackage } from "../bench/w6-packages.ts"
 import { Entity, references } from "../domain/entity.ts"
+import { layerPackages } from "../infrastructure/package-files.ts"
+import { freshFolder } from "./support/database.ts"
 
 const SMALL = catalogueOf(300)
 const catalogue = { bodies: () => bodies(1, SMALL), changes: onePercent(1, SMALL) }
 
 const rejection = (promise: Promise<unknown>): Promise<string> =>
   promise.then(() => "succeeded", String)
+
+describe("bench: bundles", () => {
+  it.live("carry packages that central accepts without a warning, as heavy as asked for", () =>
+    Effect.gen(function* () {
+      const folder = yield* freshFolder()
+      const [once, again] = [join(folder, "once.zip"), join(folder, "again.zip")]
+      yield* Effect.promise(() => makePackage(once, 3_000_000, "a seed"))
+      yield* Effect.promise(() => makePackage(again, 3_000_000, "a seed"))
+      const packages = yield* Packages
+      const { items, warnings } = yield* packages.inspect(once)
+      assert.deepStrictEqual({ items, warnings }, { items: 4, warnings: [] })
+      const { sha256, size } = yield* packages.measure(once)
+      assert.isTrue(size > 3_000_000 && size < 3_300_000)
+      assert.strictEqual((yield* packages.measure(again)).sha256, sha256)
+    }).pipe(Effect.provide(layerPackages))
+  )
+
+  it("are asked for in sizes as people write them", () => {
+    assert.deepStrictEqual(["2GiB", "1.5MiB", "64KiB", "1000"].map(readBytes), [
+      2 ** 31,
+      1.5 * 2 ** 20,
+      65_536,
+      1_000
+    ])
+    assert.throws(() => readBytes("2 gigs"), /is no size/u)
+  })
+})
 
 describe("bench: bodies", () => {
   it("are valid entities with ids of their own", () => {

@@ -11,6 +11,7 @@ import { receiveBundles } from "../application/receive-bundle.ts"
 import { CUT, GIVEN, idOf } from "./support/courier.ts"
 import * as Office from "./support/office.ts"
 import { scratch } from "./support/site.ts"
+import { sit } from "./support/sittings.ts"
 import * as Town from "./support/town.ts"
 import { HALL, TAKERS } from "./support/town.ts"
 
@@ -47,12 +48,18 @@ describe("a stick", () => {
       assert.deepInclude(imported, { applied: true, receiptWritten: true })
       assert.deepStrictEqual(yield* town.on(Town.keys()), yield* town.office(Town.offered))
 
-      yield* town.on(exportReport({ ...CUT, to }))
+      yield* town.on(sit({ size: 200_000 }))
+      yield* town.on(exportReport({ ...CUT, to, volumeBytes: 70_000 }))
       const received = yield* town.office(receiveBundles(to))
       assert.deepStrictEqual(
         received.bundles.map(({ receiptWritten, result }) => [receiptWritten, result]),
         [[true, Result.succeed({ status: "received" as const })]]
       )
+      assert.deepInclude(received.bundles[0]?.carried, { records: 2, results: 1, putAside: 0 })
+      // The same stick goes straight back: its bundle is known, its receipts are not.
+      const back = yield* town.on(importBundle(to, GIVEN))
+      assert.strictEqual(back.judgement, "already applied")
+      assert.deepInclude(back.receipts, { heard: 1, acknowledged: 2, results: 1 })
       const next = yield* town.office(exportToDevice(device, options))
       assert.deepInclude(next, { mode: "delta", base: 1, seq: 2 })
       // The older bundle made room for the newer.

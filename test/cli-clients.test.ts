@@ -76,8 +76,8 @@ describe("devices and credentials", () => {
         assert.include(yield* done(device, "sync"), "Nothing new.")
         yield* devices("rename", both.device, "Library, 2nd floor")
         assert.strictEqual(yield* devices("revoke", both.device), `${both.device}: revoked\n`)
-        const revoked = yield* refused(device, "E_INVALID_CLIENT", ["sync"])
-        assert.include(revoked.stderr, "whether this device was blocked or revoked")
+        const revoked = yield* refused(device, "E_DEVICE_REVOKED", ["sync"])
+        assert.include(revoked.stderr, "The central office revoked")
         assert.match(
           yield* devices("list"),
           new RegExp(`^${both.device} +Library, 2nd floor +.*123.* +revoked +20`, "mu")

@@ -60,7 +60,7 @@ describe.concurrent("a device", () => {
 
         const enrolment = yield* report(device, ...args)
         assert.deepInclude(enrolment, { organisations: ["0123"] })
-        assert.match(yield* done(central.data, "history", "--limit", "1"), / enrol +done /u)
+        assert.match(yield* done(central.data, "history", "--limit", "1"), / enrol +dev_.+ done /u)
         for (const word of ["sync.fleuves", "nobody", "not the password", "Room 12"]) {
           assert.notInclude(server.output.stderr, word)
         }
@@ -114,7 +114,10 @@ describe.concurrent("a device", () => {
         const verbs = JSON.stringify(history.entries).match(/"verb":"[a-z]+"/gu)
         assert.deepStrictEqual(verbs, ['"verb":"sync"', '"verb":"sync"', '"verb":"enrol"'])
         // Central remembers that the device reached a state, after it remembers who enrolled it.
-        assert.match(yield* done(central.data, "history"), / sync +done [\s\S]* enrol +done /u)
+        assert.match(
+          yield* done(central.data, "history"),
+          / sync +dev_.+ done [\s\S]* enrol +dev_.+ done /u
+        )
       }),
     LONG
   )

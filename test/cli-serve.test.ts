@@ -16,7 +16,14 @@ describe("a device that is served", () => {
         const central = yield* school()
         const { device } = central
         yield* serve(central)
-        const served = yield* start(device, ["device", "serve", "--sync-every", "1 hour"])
+        const served = yield* start(device, [
+          "device",
+          "serve",
+          "--port",
+          "0",
+          "--sync-every",
+          "1 hour"
+        ])
         yield* served.says("Device Room 12 is ready")
         yield* done(device, "status").pipe(
           Effect.repeat({
@@ -41,7 +48,7 @@ describe("a device that is served", () => {
         const left = join(device, "control.sock")
         assert.isTrue(fs.existsSync(left) || fs.existsSync(join(device, "control.path")))
         assert.include(yield* done(device, "sync"), "Nothing new.")
-        const anew = yield* start(device, ["device", "serve"])
+        const anew = yield* start(device, ["device", "serve", "--port", "0"])
         yield* anew.says("Device Room 12 is ready")
         assert.include(yield* done(device, "sync"), "Nothing new.")
         anew.process.kill("SIGTERM")

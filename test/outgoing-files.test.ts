@@ -9,10 +9,11 @@ import { Cause, Effect, Exit, type Scope, Stream } from "effect"
 import fc from "fast-check"
 import { Outgoing, type StagedFile } from "../application/bundle-ports.ts"
 import { Blobs } from "../application/ports.ts"
+import { SEGMENT_BYTES } from "../domain/bundle-manifest.ts"
 import { Recipient } from "../domain/id.ts"
 import { newIdentity, open } from "../infrastructure/age-file.ts"
 import { layer as layerBlobs } from "../infrastructure/file-blobs.ts"
-import { layer } from "../infrastructure/outgoing-files.ts"
+import { digestsIn, layer } from "../infrastructure/outgoing-files.ts"
 import { freshFolder } from "./support/database.ts"
 import { sha256 } from "./support/offers.ts"
 import { smallDisk } from "./support/small-disk.ts"
@@ -259,6 +260,55 @@ describe("digests", () => {
       yield* inFolder(data, () => Effect.void)
       assert.deepStrictEqual(fs.readdirSync(join(data, "outgoing", "digests")), [])
     })
+  )
+
+  claim(
+    "of a content are made while it is added: whole or cut, it is not read for segments",
+    (data) =>
+      Effect.gen(function* () {
+        const bytes = randomBytes(2 * SEGMENT_BYTES + 12_345)
+        const noting = layerBlobs(join(data, "blobs"), digestsIn(join(data, "outgoing")))
+        yield* inFolder(data, () => Effect.void)
+        const { blob } = yield* Effect.provide(
+          Blobs.use((blobs) => blobs.add(Stream.make(bytes))),
+          noting,
+          { local: true }
+        )
+        // Other bytes show what is read again: of the second piece the whole, and no segment.
+        const other = randomBytes(bytes.byteLength)
+        fs.writeFileSync(join(data, "blobs", blob.slice(0, 2), blob), other)
+        yield* inFolder(data, (outgoing) =>
+          Effect.gen(function* () {
+            const staged = yield* outgoing.blob(blob)
+            const cut = (from: number, to?: number) => ({
+              offset: from * SEGMENT_BYTES,
+              length:
+                (to === undefined ? bytes.byteLength : to * SEGMENT_BYTES) - from * SEGMENT_BYTES,
+              segment: SEGMENT_BYTES
+            })
+            const segments = [0, 1, 2].map((at) =>
+              sha256(bytes.subarray(at * SEGMENT_BYTES, (at + 1) * SEGMENT_BYTES))
+            )
+            assert.deepStrictEqual(yield* outgoing.digests(staged, cut(0)), {
+              sha256: blob,
+              segments
+            })
+            for (const [from, to] of [
+              [0, 2],
+              [1, undefined]
+            ] as const) {
+              assert.deepStrictEqual(yield* outgoing.digests(staged, cut(from, to)), {
+                sha256: sha256(other.subarray(from * SEGMENT_BYTES, to && to * SEGMENT_BYTES)),
+                segments: segments.slice(from, to)
+              })
+            }
+            // Not at the borders of segments: nothing of what is remembered fits.
+            const odd = { offset: 5, length: SEGMENT_BYTES + 1, segment: SEGMENT_BYTES }
+            const found = yield* outgoing.digests(staged, odd)
+            assert.strictEqual(found.segments[0], sha256(other.subarray(5, 5 + SEGMENT_BYTES)))
+          })
+        )
+      })
   )
 
   claim("of a sealed file are those of its sealed bytes", (data) =>

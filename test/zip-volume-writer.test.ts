@@ -56,23 +56,6 @@ describe("writeVolume", () => {
     })
   )
 
-  it.effect("writes what was digested though a source uses its buffer again", () =>
-    Effect.gen(function* () {
-      const file = path.join(yield* freshFolder(), NAME)
-      const shared = Buffer.alloc(50_000)
-      const again = Stream.fromIterable([0, 50_000, 100_000, 150_000, 200_000, 250_000]).pipe(
-        Stream.mapEffect((at) =>
-          Effect.sync(() => {
-            INDEX.copy(shared, 0, at, at + shared.length)
-            return shared
-          })
-        )
-      )
-      yield* writeVolume(file, [{ ...source("p/000000.age", INDEX), bytes: again }])
-      assert.isTrue(INDEX.equals((yield* readAll(file)).get("p/000000.age")!))
-    })
-  )
-
   it.effect("takes the place of a volume of that name, and of what a crash left", () =>
     Effect.gen(function* () {
       const file = path.join(yield* freshFolder(), NAME)
@@ -223,6 +206,17 @@ describe("writeVolume leaves nothing behind", () => {
         )
         assert.deepInclude(error, { _tag: "MediaError", code: "EIO" })
       }
+    })
+  )
+
+  it.effect("when only the sync of what was written long before fails", () =>
+    Effect.gen(function* () {
+      const big = source("p/000003.age", Buffer.alloc(17 * MIB, "sealed"), MIB)
+      let syncs = 0
+      const error = yield* failureOf(big, ({ method }) =>
+        method === "sync" && ++syncs === 1 ? "EIO" : undefined
+      )
+      assert.deepInclude(error, { _tag: "MediaError", code: "EIO" })
     })
   )
 

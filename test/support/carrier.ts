@@ -14,6 +14,7 @@ import {
   type Client,
   Clients
 } from "../../application/ports.ts"
+import { receiveRecords } from "../../application/receive-records.ts"
 import type { FeedPage } from "../../domain/feed.ts"
 import type { Digest, OrganisationId } from "../../domain/id.ts"
 import { PROGRAM_VERSION, PROTOCOL_VERSION, SUPPORTED_DEVICES } from "../../domain/release.ts"
@@ -117,7 +118,13 @@ export const carry = (central: CentralSite, line: Line): Central["Service"] => {
       ask(asClient(central, line, (client) => answer.entities(client, organisation, keys))).pipe(
         Effect.map(({ changes }) => changes)
       ),
-    blob: (digest, offset) => Stream.unwrap(turns.withPermits(1)(content(digest, offset)))
+    blob: (digest, offset) => Stream.unwrap(turns.withPermits(1)(content(digest, offset))),
+    submit: (submission) =>
+      ask(
+        asClient(central, line, (client) =>
+          receiveRecords(client, submission, { carrier: "https", standing: "good" })
+        )
+      )
   }
 }
 

@@ -187,11 +187,11 @@ const importFrom = Effect.fnUntraced(function* (
     return codeOf(result.failure)
   }
   const { ahead, applied, bundle, synced } = result.success
-  if (Option.isNone(synced)) {
+  if (bundle === null || Option.isNone(synced)) {
     assert.deepEqual(yield* everything(site), all, "what is applied was applied again")
     return "already"
   }
-  const told = world.bundles.get(bundle.digest)
+  const told = bundle === null ? undefined : world.bundles.get(bundle.digest)
   assert.ok(told !== undefined, "a bundle that central never made")
   for (const [organisation, offers] of told) machine.told.set(organisation, offers)
   const { drifted } = machine
@@ -209,7 +209,7 @@ const importFrom = Effect.fnUntraced(function* (
   const each = synced.value.organisations.map(({ pulled }) =>
     Result.isFailure(pulled) ? pulled.failure._tag : `${pulled.success.head}`
   )
-  const words = `${bundle.manifest.seq} ${applied ? "applied" : "not applied"} (${each.join()})`
+  const words = `${bundle?.manifest.seq} ${applied ? "applied" : "not applied"} (${each.join()})`
   return ahead.length === 0 ? words : `${words} ahead of ${ahead.length}`
 })
 

@@ -1,0 +1,144 @@
+/**
+ * Lets a proctor, or an administrator of a test center, see and steer the sessions of their centers.
+ * What makes somebody a proctor of a center is that they were given the key of its roster: who was
+ * not, is told that there is no such session.
+ */
+import { Effect, Schema } from "effect"
+import { Profile } from "../domain/entity.ts"
+import type { EntityId, OrganisationId } from "../domain/id.ts"
+import type { DeviceEvent } from "../domain/lifecycle.ts"
+import { isOpen } from "../domain/lifecycle.ts"
+import type { ExecutionId, LogEntry } from "../domain/result.ts"
+import type { Session } from "../domain/session.ts"
+import { keysFor } from "./log-in.ts"
+import { Atomic, Holdings, Opener } from "./ports.ts"
+import { rechecking } from "./recheck.ts"
+import { Sessions, type Visitor } from "./session-ports.ts"
+import {
+  findSession,
+  log,
+  NoSession,
+  type Reason,
+  rosterKeys,
+  step,
+  WrongStage
+} from "./session-step.ts"
+
+/** A session with the names that a proctor needs. */
+export interface Watched {
+  readonly session: Session
+  readonly center: string
+  readonly delivery: string
+  /** Null where the profile was not sealed to this center's roster (yet). */
+  readonly testTaker: { readonly login: string; readonly label: string } | null
+}
+
+/** Every session of the proctor's centers, also those that have ended; oldest first. */
+export const watched = Effect.fn("watched")(function* (visitor: Visitor) {
+  const found = yield* Effect.forEach(visitor.organisations, (organisation) =>
+    rechecking([organisation])(watchedIn(visitor, organisation))
+  )
+  return found.flat()
+})
+
+const watchedIn = Effect.fnUntraced(function* (visitor: Visitor, organisation: OrganisationId) {
+  const holdings = yield* Holdings
+  const sessions = yield* Sessions
+  const all: Array<Watched> = []
+  for (const id of yield* holdings.idsOf(organisation, "test-center")) {
+    const keys = [...(yield* keysFor(visitor, organisation, id)).values()]
+    if (keys.length === 0) continue
+    const mine = yield* sessions.list({ testCenters: [id] })
+    const center = yield* labelOf(organisation, id)
+    for (const session of mine.filter((one) => one.organisation === organisation)) {
+      all.push({
+        session,
+        center,
+        delivery: yield* labelOf(organisation, session.delivery),
+        testTaker: yield* nameOf(organisation, session.testTaker, keys)
+      })
+    }
+  }
+  return all
+})
+
+/** The id where it is gone: ended sessions outlive what they were of. */
+const labelOf = Effect.fnUntraced(function* (organisation: OrganisationId, id: EntityId) {
+  const holdings = yield* Holdings
+  const [entity] = yield* holdings.byIds(organisation, [id])
+  return entity !== undefined && "label" in entity ? entity.label : id
+})
+
+const nameOf = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  person: EntityId,
+  keys: ReadonlyArray<string>
+) {
+  const holdings = yield* Holdings
+  const opener = yield* Opener
+  const [entity] = yield* holdings.byIds(organisation, [person])
+  if (entity === undefined || !("profile" in entity)) return null
+  const opening = keys.map((key) =>
+    Effect.flatMap(opener.open(key, entity.profile), (text) => decodeProfile(text))
+  )
+  return yield* Effect.firstSuccessOf(opening).pipe(
+    Effect.map(({ label, login }) => ({ label, login })),
+    Effect.orElseSucceed(() => null)
+  )
+})
+
+const decodeProfile = Schema.decodeUnknownEffect(Schema.fromJsonString(Profile))
+
+/** What a proctor does to a session that stays open. Ends are in end-session.ts. */
+const ACTS = {
+  authorise: { event: "authorise", what: "authorised" },
+  withdraw: { event: "withdraw", what: "awaiting" },
+  pause: { event: "pause", what: "paused" },
+  resume: { event: "resume", what: "resumed" }
+} as const satisfies Record<
+  string,
+  { readonly event: DeviceEvent; readonly what: LogEntry["what"] }
+>
+export type Act = keyof typeof ACTS
+
+/** Fails with NoSession, WrongStage, or TooMuch. */
+export const act = Effect.fn("act")(function* (
+  visitor: Visitor,
+  execution: ExecutionId,
+  name: Act,
+  reason: Reason
+) {
+  const atomic = yield* Atomic
+  const { event, what } = ACTS[name]
+  return yield* atomic.run(
+    Effect.gen(function* () {
+      const session = yield* watchedSession(visitor, execution)
+      const said = { what, who: visitor.person, reason }
+      return yield* step(session, event, said, { pausedBy: event === "pause" ? "proctor" : null })
+    })
+  )
+})
+
+/** Writes down that something was not as it should be. Fails with NoSession, WrongStage, or TooMuch. */
+export const markIrregularity = Effect.fn("markIrregularity")(function* (
+  visitor: Visitor,
+  execution: ExecutionId,
+  reason: NonNullable<Reason>
+) {
+  const atomic = yield* Atomic
+  return yield* atomic.run(
+    Effect.gen(function* () {
+      const session = yield* watchedSession(visitor, execution)
+      if (!isOpen(session.stage)) {
+        return yield* new WrongStage({ stage: session.stage, event: "irregularity" })
+      }
+      yield* log(execution, { what: "irregularity", who: visitor.person, reason })
+      return session
+    })
+  )
+})
+
+const watchedSession = Effect.fnUntraced(function* (visitor: Visitor, execution: ExecutionId) {
+  const session = yield* findSession(execution)
+  return (yield* rosterKeys(session, visitor)).size === 0 ? yield* new NoSession() : session
+})

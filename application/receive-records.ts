@@ -1,0 +1,128 @@
+/**
+ * Takes in at central what a device hands over, by HTTPS or in a bundle, and answers with a signed
+ * receipt, record by record in the same order (format §3.7). Nothing is opened and nothing is thrown
+ * away: what can't be accepted is kept aside with its reason (invariants 7 and 12).
+ */
+import { Clock, Effect } from "effect"
+import { canonical } from "../domain/canonical.ts"
+import { DeviceId } from "../domain/id.ts"
+import { judgeRecord, type RecordFault } from "../domain/record-form.ts"
+import type { HomeRecord, RecordsReceipt, Submission } from "../domain/result.ts"
+import { BundleKeys } from "./bundle-ports.ts"
+import { Atomic, type Client, Hashing, History } from "./ports.ts"
+import { type KeptRecord, type NewRecord, Records } from "./record-ports.ts"
+
+/**
+ * Keeps a batch (at most BATCH_RECORDS_MAX) in one transaction and signs what became of each record.
+ *
+ * `standing`: whether the device speaks in good standing. What a blocked or revoked one brings by
+ * bundle is put aside whole; over HTTPS it is not admitted in the first place.
+ */
+export const receiveRecords = Effect.fn("receiveRecords")(function* (
+  client: Client,
+  submission: Submission,
+  way: { readonly carrier: KeptRecord["carrier"]; readonly standing: "good" | "blocked" }
+) {
+  const atomic = yield* Atomic
+  const keys = yield* BundleKeys
+  const records = yield* Records
+  const at = yield* Clock.currentTimeMillis
+  const device = DeviceId.make(client.id)
+  const sender = { device, organisations: client.organisations }
+  const judged = yield* Effect.forEach(submission.records, (record) =>
+    judge(record, sender, way.standing)
+  )
+  yield* atomic.run(
+    Effect.gen(function* () {
+      // Before the records: what the device said is judged by what was known.
+      const chain = yield* records.noteLedger(device, submission.ledger)
+      const answers = yield* records.add(
+        device,
+        judged.map((one) => toKeep(one, way.carrier, at))
+      )
+      const fresh = judged.filter((_, index) => answers[index] !== "same")
+      const conflicts = answers.filter((answer) => answer === "other bytes").length
+      // Only what is new is told: a device that asks again would fill the history.
+      if (fresh.length > 0) yield* remember(client, fresh, conflicts, chain === "forked", at)
+    })
+  )
+  const receipt: RecordsReceipt = {
+    schema: "testferry/records-receipt/1",
+    device,
+    at,
+    records: judged.map(({ fault, record }) => ({
+      kind: record.ledger.kind,
+      id: record.ledger.id,
+      revision: record.ledger.revision,
+      sha256: record.ledger.sha256,
+      status: statusOf(fault),
+      reason: fault
+    }))
+  }
+  return yield* keys.sign("receipt", canonical(receipt))
+})
+
+interface JudgedRecord extends ReturnType<typeof judgeRecord> {
+  readonly record: HomeRecord
+  readonly sha256: ReturnType<Hashing["Service"]["sha256"]>
+}
+
+const judge = Effect.fnUntraced(function* (
+  record: HomeRecord,
+  sender: Parameters<typeof judgeRecord>[2],
+  standing: "good" | "blocked"
+) {
+  const hashing = yield* Hashing
+  const sha256 = hashing.sha256(record.body)
+  const { fault, session } = judgeRecord(record, sha256, sender)
+  const blocked: RecordFault | null = standing === "blocked" ? "E_DEVICE_BLOCKED" : null
+  return { record, sha256, session, fault: fault ?? blocked } satisfies JudgedRecord
+})
+
+/** Bytes that are not those of the digest were not received: the device must send them again. */
+const statusOf = (fault: RecordFault | null) =>
+  fault === null ? "stored" : fault === "E_RECORD_DIGEST" ? "refused" : "quarantined"
+
+const toKeep = (
+  { fault, record, session, sha256 }: JudgedRecord,
+  carrier: KeptRecord["carrier"],
+  at: number
+): NewRecord => ({
+  record: { ...record, ledger: { ...record.ledger, sha256 } },
+  carrier,
+  at,
+  stage: fault === null ? "stored" : "quarantined",
+  reason: fault,
+  session,
+  altered: fault === "E_RECORD_DIGEST"
+})
+
+/** Trouble is for people; that all is well, completeness says. */
+const remember = Effect.fnUntraced(function* (
+  client: Client,
+  fresh: ReadonlyArray<JudgedRecord>,
+  conflicts: number,
+  forked: boolean,
+  at: number
+) {
+  const history = yield* History
+  const faults = [...new Set(fresh.flatMap(({ fault }) => fault ?? []))]
+  const reason = [
+    ...faults.map((code) => `${fresh.filter(({ fault }) => fault === code).length} × ${code}`),
+    ...(conflicts > 0 ? [`${conflicts} × E_RECORD_CONFLICT`] : []),
+    ...(forked ? ["E_LEDGER"] : [])
+  ].join("; ")
+  if (reason === "") return
+  yield* history.append({
+    at,
+    verb: "receive",
+    who: client.kind,
+    device: client.id,
+    organisation: null,
+    outcome: "incomplete",
+    counts: {},
+    bytes: fresh.reduce((sum, { record }) => sum + record.body.length, 0),
+    millis: 0,
+    reason
+  })
+})

@@ -1,0 +1,70 @@
+/**
+ * Serves a device's HTTP door for test runners and proctors: `/runner/v1`, `/proctor/v1`, their
+ * description at `/openapi.json`, and pages that explain it at `/docs`.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { type Duration, Effect, Layer } from "effect"
+import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { REQUEST_BYTES_MAX, RunnerApi } from "../infrastructure/runner-api.ts"
+import * as Gate from "./device-gate.ts"
+import { listener, type Tls } from "./http-listener.ts"
+import { layerProctor } from "./proctor-routes.ts"
+import { LOGIN_LIMITS, type LoginLimits, layerAccess, layerLoggedIn } from "./runner-access.ts"
+import { layerRunner } from "./runner-routes.ts"
+
+export interface DeviceServerOptions {
+  readonly host: string
+  /** 0 takes any free port; `HttpServer.HttpServer` then tells which. */
+  readonly port: number
+  /** Without TLS only for loopback, or behind a proxy that speaks it. */
+  readonly tls: Tls | undefined
+  readonly limits?: LoginLimits
+  /** How long running requests may take to finish once the server stops. */
+  readonly grace?: Duration.Input
+}
+
+/** Path parameters are percent-encoded: the longest path of a package may take nine bytes each. */
+const PARAMETER_MAX = 4_000
+const GRACE: Duration.Input = "10 seconds"
+
+/** The running server; everything it asks of the device is among its requirements. */
+export const layer = (options: DeviceServerOptions) =>
+  HttpRouter.serve(routes(options), {
+    disableLogger: true,
+    disableListenLog: true,
+    routerConfig: {
+      caseSensitive: true,
+      ignoreTrailingSlash: false,
+      ignoreDuplicateSlashes: false,
+      maxParamLength: PARAMETER_MAX
+    }
+  }).pipe(
+    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, REQUEST_BYTES_MAX)),
+    Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
+    Layer.provideMerge(
+      NodeHttpServer.layer(() => listener(options.tls), {
+        host: options.host,
+        port: options.port,
+        gracefulShutdownTimeout: options.grace ?? GRACE
+      })
+    )
+  )
+
+const routes = ({ limits, tls }: DeviceServerOptions) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(RunnerApi, { openapiPath: "/openapi.json" }).pipe(
+      Layer.provide([
+        layerAccess({ limits: limits ?? LOGIN_LIMITS, secure: tls !== undefined }),
+        layerRunner,
+        layerProctor,
+        layerHealth
+      ]),
+      Layer.provide(layerLoggedIn)
+    ),
+    HttpApiScalar.layer(RunnerApi, { path: "/docs", scalar: { withDefaultFonts: false } })
+  ).pipe(Layer.provideMerge(Gate.layer))
+
+const layerHealth = HttpApiBuilder.group(RunnerApi, "health", (handlers) =>
+  handlers.handle("health", () => Effect.succeed({ status: "ok" as const }))
+)

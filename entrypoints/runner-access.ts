@@ -1,0 +1,125 @@
+/** Lets people in at a device's HTTP door, and finds who a request is from. */
+import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { logIn } from "../application/log-in.ts"
+import { Hashing } from "../application/ports.ts"
+import { type Visitor, Visitors } from "../application/session-ports.ts"
+import type { Person } from "../domain/entity.ts"
+import { foldedLogin } from "../domain/login.ts"
+import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts"
+import { COOKIE, Here, LoggedIn, type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
+import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
+import { answered, tooMany } from "./runner-troubles.ts"
+
+/** Tries of one login from one address, and of one address in all (a whole class may be behind). */
+export interface LoginLimits {
+  readonly login: RateLimit
+  readonly address: RateLimit
+}
+const MINUTE = 60_000
+export const LOGIN_LIMITS: LoginLimits = {
+  login: { tries: 20, windowMillis: MINUTE },
+  address: { tries: 600, windowMillis: MINUTE }
+}
+
+export interface AccessOptions {
+  readonly limits: LoginLimits
+  /** A cookie that must not travel without TLS, where there is TLS. */
+  readonly secure: boolean
+}
+
+const TAKERS: ReadonlyArray<Person["kind"]> = ["test-taker"]
+const PROCTORS: ReadonlyArray<Person["kind"]> = ["proctor", "administrator"]
+
+export const layerAccess = (options: AccessOptions) =>
+  Layer.mergeAll(
+    HttpApiBuilder.group(
+      RunnerApi,
+      "access",
+      Effect.fnUntraced(function* (handlers) {
+        const enter = yield* entrance(options)
+        return handlers.handle("login", ({ payload }) => enter(payload, TAKERS))
+      })
+    ),
+    HttpApiBuilder.group(
+      RunnerApi,
+      "proctor-access",
+      Effect.fnUntraced(function* (handlers) {
+        const enter = yield* entrance(options)
+        return handlers.handle("login", ({ payload }) => enter(payload, PROCTORS))
+      })
+    )
+  )
+
+const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessOptions) {
+  const hashing = yield* Hashing
+  const ofAddress = makeRateLimiter(limits.address)
+  const ofLogin = makeRateLimiter(limits.login)
+  return Effect.fnUntraced(function* (
+    { login, password }: typeof LoginPost.Type,
+    kinds: ReadonlyArray<Person["kind"]>
+  ) {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const address = Option.getOrElse(request.remoteAddress, () => "")
+    const who = hashing.sha256(`${address} ${foldedLogin(login)}`)
+    const waits = [yield* ofAddress(address), yield* ofLogin(who)]
+    const wait = Math.max(...waits.map(Option.getOrElse(() => 0)))
+    if (wait > 0) return runnerProblem(tooMany(wait))
+    return yield* answered(
+      Effect.map(logIn(login, password, kinds), ({ idleMillis, token, visitor }) =>
+        HttpServerResponse.setCookieUnsafe(
+          HttpServerResponse.jsonUnsafe(
+            { token, idleSeconds: Math.floor(idleMillis / 1_000), person: personOf(visitor) },
+            { headers: { "cache-control": "no-store" } }
+          ),
+          COOKIE,
+          token,
+          { ...COOKIE_RULES, secure, maxAge: Duration.millis(idleMillis) }
+        )
+      )
+    )
+  })
+})
+
+const COOKIE_RULES = { httpOnly: true, sameSite: "strict", path: "/" } as const
+
+export const personOf = ({ kind, organisations, person, profile }: Visitor) => ({
+  id: person,
+  kind,
+  login: profile.login,
+  label: profile.label,
+  language: profile.interfaceLanguage,
+  organisations
+})
+
+/** Forgets who was here, and takes the cookie back. */
+export const leave = Effect.gen(function* () {
+  const { token } = yield* Here
+  const visitors = yield* Visitors
+  yield* visitors.leave(token)
+  return HttpServerResponse.setCookieUnsafe(HttpServerResponse.empty({ status: 204 }), COOKIE, "", {
+    ...COOKIE_RULES,
+    maxAge: 0
+  })
+})
+
+export const layerLoggedIn = Layer.effect(
+  LoggedIn,
+  Effect.map(Visitors, (visitors) => {
+    const asVisitor = Effect.fnUntraced(function* <A, E, R>(
+      handler: Effect.Effect<A, E, R>,
+      { credential }: { readonly credential: Redacted.Redacted }
+    ) {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const bearer = Redacted.value(credential)
+      const token = bearer === "" ? (request.cookies[COOKIE] ?? "") : bearer
+      const visitor = yield* visitors.find(token)
+      if (Option.isNone(visitor)) return runnerProblem(NOBODY)
+      return yield* Effect.provideService(handler, Here, { visitor: visitor.value, token })
+    })
+    return LoggedIn.of({ bearer: asVisitor, cookie: asVisitor })
+  })
+)
+
+const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")

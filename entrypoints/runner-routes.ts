@@ -1,0 +1,167 @@
+/** Connects what a test runner asks to the verbs of sitting. */
+import { Effect, Option, Result, Stream } from "effect"
+import { HttpServerResponse, Mime } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { finish } from "../application/end-session.ts"
+import { Moments, type OpenFiles } from "../application/session-ports.ts"
+import { NoSession, ownSession } from "../application/session-step.ts"
+import { begin, enter, files, offered, pause, save, saved } from "../application/sit.ts"
+import type { Session } from "../domain/session.ts"
+import { contentRange, readRange } from "../infrastructure/http-range.ts"
+import { Here, RunnerApi, type SessionAnswer } from "../infrastructure/runner-api.ts"
+import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
+import { logFailure } from "./central-gate.ts"
+import { leave, personOf } from "./runner-access.ts"
+import { answered, defectOf, type Failure } from "./runner-troubles.ts"
+
+export const layerRunner = HttpApiBuilder.group(RunnerApi, "runner", (handlers) =>
+  handlers.handleAll({
+    logout: () => leave,
+    me: () => Effect.map(Here, ({ visitor }) => personOf(visitor)),
+    deliveries: () => answered(asVisitor(deliveries)),
+    begin: ({ payload: { delivery, eligibility } }) =>
+      answered(asVisitor((visitor) => told(begin(visitor, { delivery, eligibility })))),
+    session: ({ params }) => own(params, ownSession),
+    start: ({ params }) => own(params, enter),
+    pause: ({ params }) => own(params, pause),
+    finish: ({ params }) => own(params, finish),
+    saved: ({ params: { execution } }) =>
+      answered(
+        asVisitor((visitor) =>
+          Effect.map(saved(visitor, execution), (parts) => ({
+            parts: parts.map((part) => ({ ...part, state: JSON.parse(part.state) }))
+          }))
+        )
+      ),
+    save: ({ params: { execution, part }, payload: { seq, state, variables } }) =>
+      answered(
+        asVisitor((visitor) =>
+          Effect.as(
+            save(visitor, execution, {
+              part,
+              seq,
+              state: JSON.stringify(state ?? null),
+              variables: variables ?? []
+            }),
+            { part, seq }
+          )
+        )
+      ),
+    files: ({ params: { execution } }) =>
+      answered(
+        asVisitor((visitor) =>
+          Effect.map(files(visitor, execution), ({ sizes }) => ({
+            files: [...sizes].map(([path, size]) => ({ path, size }))
+          }))
+        )
+      ),
+    file: ({ headers, params }) =>
+      answered(
+        asVisitor((visitor) =>
+          Effect.flatMap(files(visitor, params.execution), (open) =>
+            fileOf(open, params["*"], headers.range)
+          )
+        )
+      )
+  })
+)
+
+type Visitor = (typeof Here)["Service"]["visitor"]
+
+const asVisitor = <A, E, R>(verb: (visitor: Visitor) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Here, ({ visitor }) => verb(visitor))
+
+const own = <R>(
+  { execution }: { readonly execution: Session["execution"] },
+  verb: (visitor: Visitor, execution: Session["execution"]) => Effect.Effect<Session, Failure, R>
+) => answered(asVisitor((visitor) => told(verb(visitor, execution))))
+
+/** A session as it is told, with the device's clocks. */
+export const told = <E, R>(verb: Effect.Effect<Session, E, R>) =>
+  Effect.gen(function* () {
+    const moments = yield* Moments
+    const session = yield* verb
+    return answerOf(session, yield* moments.now)
+  })
+
+export const answerOf = (session: Session, now: SessionAnswer["now"]): SessionAnswer => ({
+  execution: session.execution,
+  organisation: session.organisation,
+  delivery: session.delivery,
+  eligibility: session.eligibility,
+  contentVersion: session.content.version,
+  attempt: session.attempt,
+  stage: session.stage,
+  proctored: session.proctored,
+  pausedBy: session.pausedBy,
+  createdAt: session.createdAt,
+  startedAt: session.startedAt,
+  finishedAt: session.finishedAt,
+  now
+})
+
+const deliveries = Effect.fnUntraced(function* (visitor: Visitor) {
+  const moments = yield* Moments
+  const now = yield* moments.now
+  const all = yield* offered(visitor)
+  return {
+    deliveries: all.map(({ admitted, delivery, eligibility, organisation, session }) => ({
+      delivery: delivery.id,
+      eligibility: eligibility.id,
+      organisation,
+      label: delivery.label,
+      proctored: delivery.proctored || eligibility.proctored,
+      denied: Result.isFailure(admitted) ? admitted.failure : null,
+      from: later(delivery.period.from, eligibility.period.from),
+      to: earlier(delivery.period.to, eligibility.period.to),
+      session: session === undefined ? null : answerOf(session, now)
+    }))
+  }
+})
+
+const later = (a: number | undefined, b: number | undefined): number | null =>
+  a === undefined && b === undefined ? null : Math.max(a ?? 0, b ?? 0)
+const earlier = (a: number | undefined, b: number | undefined): number | null =>
+  a === undefined || b === undefined ? (a ?? b ?? null) : Math.min(a, b)
+
+/** One file of the package, whole or a range of it, decrypted on its way out. */
+const fileOf = Effect.fnUntraced(function* (
+  open: OpenFiles,
+  path: string,
+  header: string | undefined
+) {
+  const name = path.normalize("NFC")
+  const size = open.sizes.get(name)
+  if (size === undefined) return yield* new NoSession()
+  const range = readRange(header, size)
+  if (range !== undefined && Result.isFailure(range)) {
+    const headers = { "content-range": `bytes */${size}`, "accept-ranges": "bytes" }
+    return runnerProblem(runnerTrouble("range-not-satisfiable", `It has ${size} bytes.`, headers))
+  }
+  const { start, end } = range?.success ?? { start: 0, end: size - 1 }
+  const length = end - start + 1
+  const bytes = open.read(name, range === undefined ? undefined : { offset: start, length }).pipe(
+    // The headers are out: the connection breaks, and only the log can say why.
+    Stream.tapCause((cause) => {
+      const defect = defectOf(cause)
+      return Result.isSuccess(defect) ? logFailure(defect.success) : Effect.void
+    })
+  )
+  return HttpServerResponse.stream(bytes, {
+    status: range === undefined ? 200 : 206,
+    contentType: Option.getOrElse(Mime.getType(name), () => "application/octet-stream"),
+    contentLength: length,
+    headers: {
+      ...FILE_HEADERS,
+      ...(range !== undefined && { "content-range": contentRange({ start, end }, size) })
+    }
+  })
+})
+
+/** Exam content is kept in no cache; what is opened by itself can run nothing and reach nothing. */
+const FILE_HEADERS = {
+  "accept-ranges": "bytes",
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+  "cross-origin-resource-policy": "same-origin"
+}
