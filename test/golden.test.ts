@@ -51,7 +51,7 @@ describe("golden bundles of format 1", () => {
       assert.deepStrictEqual(yield* device.run(held), expected.full)
       const delta = yield* device.run(importBundle(stick("delta"), GIVEN))
       assert.deepInclude(delta, { applied: true, receiptWritten: true })
-      assert.strictEqual(delta.bundle.manifest.mode, "delta")
+      assert.strictEqual(delta.bundle?.manifest.mode, "delta")
       assert.deepStrictEqual(yield* device.run(held), expected.delta)
       Observe.assertResolves(yield* device.run(Observe.heldRows))
     }).pipe(then)

@@ -43,6 +43,7 @@ export const prepare = Effect.gen(function* () {
   yield* town.on(exportReport({ ...CUT, to: home }))
   const untouched = yield* importIt(town, there)
   assert.ok(Exit.isSuccess(untouched), "the bundle is good before it is changed")
+  assert.ok(untouched.value.bundle !== null)
   const { digest, manifest } = untouched.value.bundle
   const parts = new Map<string, string>()
   for (const { name } of filesOf(manifest)) parts.set(name, yield* waiting(town, digest, name))
@@ -109,7 +110,7 @@ export const mutateThere = Effect.fnUntraced(function* (prepared: Prepared, run:
   const { digest, manifest, parts, there, town } = prepared
   const exit = yield* changed(there, run, importIt(town, there))
   if (Exit.isSuccess(exit)) {
-    assert.equal(exit.value.bundle.digest, digest, `run ${run}: another bundle was taken`)
+    assert.equal(exit.value.bundle?.digest, digest, `run ${run}: another bundle was taken`)
     assert.ok(Option.isSome(exit.value.synced))
     for (const { name } of filesOf(manifest)) {
       const here = yield* waiting(town, digest, name)
