@@ -31,7 +31,7 @@ import type { Machine, Rules, Step, World } from "./world.ts"
 import { afterSync, assertMachine } from "./world-rules.ts"
 
 /** Sticks in the drawer: few, so that they are written over, and old ones come back. */
-const STICKS_MAX = 5
+const STICKS_MAX = 4
 /** Volumes so small that some bundles have several. */
 const SMALL_VOLUME = 34_000
 
@@ -44,6 +44,13 @@ const anyStick = (world: World, dice: Dice): string => {
   fs.mkdirSync(stick)
   world.sticks.push(stick)
   return stick
+}
+
+/** Mostly one with something for somebody, as people do. */
+const stickFor = (world: World, dice: Dice, folder: string): string => {
+  const some = world.sticks.filter((stick) => fs.existsSync(path.join(stick, "TESTFERRY", folder)))
+  const chosen = dice.pick(some)
+  return chosen === undefined || dice.chance(1, 6) ? anyStick(world, dice) : chosen
 }
 
 const codeOf = (error: BundleRefused | { readonly _tag: string }): string =>
@@ -209,7 +216,7 @@ const importFrom = Effect.fnUntraced(function* (
 const importSome: Step = Effect.fnUntraced(function* (world, dice) {
   const machine = dice.pick(world.machines)
   if (machine === undefined) return "no machine"
-  const stick = anyStick(world, dice)
+  const stick = stickFor(world, dice, `to-device/${deviceOf(machine)}`)
   const { from, mishap } = onTheWay(world, dice, stick, "to-device", deviceOf(machine))
   const said = yield* importFrom(world, machine, from, {
     dryRun: dice.chance(1, 8),
@@ -245,9 +252,9 @@ const receiveFrom = Effect.fnUntraced(function* (world: World, from: string) {
 })
 
 const receiveSome: Step = Effect.fnUntraced(function* (world, dice) {
-  const stick = anyStick(world, dice)
   const machine = dice.pick(world.machines)
   if (machine === undefined) return "no machine"
+  const stick = stickFor(world, dice, `to-central/${deviceOf(machine)}`)
   const { from, mishap } = onTheWay(world, dice, stick, "to-central", deviceOf(machine))
   const said = yield* receiveFrom(world, from)
   if (mishap === "") assert.doesNotMatch(said, /\d E_/u, "central lost an intact bundle")
@@ -328,8 +335,8 @@ const wrongByYears: Step = (world, dice) =>
   })
 
 export const STICKS: Rules["commands"] = [
-  [12, "export", exportSome],
-  [16, "import", importSome],
+  [14, "export", exportSome],
+  [22, "import", importSome],
   [8, "send home", sendHome],
   [8, "receive", receiveSome],
   [3, "copy stick", copyStick],
