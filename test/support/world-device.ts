@@ -227,6 +227,8 @@ const restore = on(
     if (folder === undefined) return yield* backUp(world, machine)
     yield* machine.site.reopen(machine.site.restoreFrom(folder))
     machine.drifted = folder.endsWith("-drifted")
+    // The copy may be of between.
+    machine.limited = true
     return path.basename(folder)
   })
 )

@@ -194,16 +194,20 @@ const importFrom = Effect.fnUntraced(function* (
   const told = bundle === null ? undefined : world.bundles.get(bundle.digest)
   assert.ok(told !== undefined, "a bundle that central never made")
   for (const [organisation, offers] of told) machine.told.set(organisation, offers)
-  const { drifted } = machine
+  const { drifted, limited } = machine
   yield* afterSync(world, machine, {
     before,
     exit: Exit.succeed(synced.value),
-    options: { dryRun: options.dryRun, confirmRemovals: options.confirmRemovals }
+    options: { dryRun: options.dryRun, confirmRemovals: options.confirmRemovals },
+    mayMend: limited
   })
   const covered = synced.value.organisations.map(({ organisation }) => organisation)
   const mine = new Set((yield* site.run(heldRows)).map(({ organisation }) => organisation))
   // Only what the bundle spoke of was looked at.
-  if (drifted && ![...mine].every((one) => covered.includes(one))) machine.drifted = true
+  if (![...mine].every((one) => covered.includes(one))) {
+    machine.drifted = drifted
+    machine.limited = limited
+  }
   if (options.dryRun)
     assert.deepEqual(yield* everything(site), all, "a rehearsal changed something")
   const each = synced.value.organisations.map(({ pulled }) =>

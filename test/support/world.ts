@@ -55,6 +55,8 @@ export interface Machine {
   readonly copies: Array<string>
   /** Somebody changed its rows; what is here need not be right until a whole synchronisation. */
   drifted: boolean
+  /** Some kinds were synchronised alone: these rows may be newer than where the device stands. */
+  limited: boolean
 }
 
 export interface World {
@@ -168,7 +170,8 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
       managers: [],
       told: new Map(),
       copies: [],
-      drifted: false
+      drifted: false,
+      limited: false
     })
   }
   const world: World = {
