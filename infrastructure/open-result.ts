@@ -87,10 +87,21 @@ const decodeSigned = Schema.decodeUnknownResult(Schema.fromJsonString(SignedResu
 /** Strict: what this program does not know of would be lost silently. */
 const decodeDocument = Schema.decodeUnknownResult(ResultDocument, { onExcessProperty: "error" })
 
-const trustedKeys = (signers: ReadonlyArray<string>): ReadonlyMap<string, Uint8Array> =>
-  new Map(
+/** Devices send many results: their keys are read once. Bounded, since anybody may be named. */
+const DEVICES_REMEMBERED = 10_000
+const remembered = new Map<string, ReadonlyMap<string, Uint8Array>>()
+
+const trustedKeys = (signers: ReadonlyArray<string>): ReadonlyMap<string, Uint8Array> => {
+  const name = signers.join(" ")
+  const known = remembered.get(name)
+  if (known !== undefined) return known
+  const keys = new Map(
     signers.flatMap((signer) => {
       const raw = decodeRawKey(signer)
       return raw === undefined ? [] : [[keyId(raw), raw] as const]
     })
   )
+  if (remembered.size >= DEVICES_REMEMBERED) remembered.clear()
+  remembered.set(name, keys)
+  return keys
+}

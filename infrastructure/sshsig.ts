@@ -118,11 +118,19 @@ export const rawPublicKey = (key: KeyObject): Uint8Array => {
 }
 
 /** Makes the key object that node:crypto verifies with. Throws unless given 32 bytes. */
-export const publicKeyObject = (raw: Uint8Array): KeyObject =>
-  createPublicKey({
+export const publicKeyObject = (raw: Uint8Array): KeyObject => {
+  const held = keyObjects.get(raw)
+  if (held !== undefined) return held
+  const made = createPublicKey({
     key: { kty: "OKP", crv: "Ed25519", x: Buffer.from(exactly32(raw)).toString("base64url") },
     format: "jwk"
   })
+  keyObjects.set(raw, made)
+  return made
+}
+
+/** Making one costs as much as verifying with it; it goes when the bytes that it was made of go. */
+const keyObjects = new WeakMap<Uint8Array, KeyObject>()
 
 /** Writes a raw public key as documents carry it: standard base64 of the 32 bytes. */
 export const encodeRawKey = (raw: Uint8Array): string =>
