@@ -37,7 +37,7 @@ import { sha256 } from "./support/volumes.ts"
 
 /** Processes of a busy machine take their time. */
 const LONG = 240_000
-const POINTS_TRIED = 8
+const POINTS_TRIED = 5
 
 const PRELOAD = pathToFileURL(join(import.meta.dirname, "support/kill-at-sync.mjs")).href
 const CHILD = join(import.meta.dirname, "support/crash-bundle-child.ts")
