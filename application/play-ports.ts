@@ -1,0 +1,47 @@
+/**
+ * Names what playing a test asks of a QTI library: to run what a package itself says about answers.
+ * Values are QTI strings, as variables have them (`domain/variable.ts`).
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { Variable } from "../domain/variable.ts"
+
+/** A variable as processing sees it: who declared it and when it was written are not its concern. */
+export type Known = Pick<Variable, "identifier" | "cardinality" | "baseType" | "values">
+
+/** The item or expression could not be processed: the answers stay, and wait for a person. */
+export class Unprocessed extends Schema.TaggedError<Unprocessed>()("Unprocessed", {
+  why: Schema.String
+}) {}
+
+/** Runs response processing and test expressions, away from the process that answers people. */
+export class Scorer extends Context.Service<
+  Scorer,
+  {
+    /**
+     * Scores one attempt at an item. `xml` is the whole item in QTI 3.0, with its answer keys;
+     * `outcomes` are those of the attempt before, for items that add up. Answers all outcomes.
+     */
+    readonly score: (attempt: {
+      readonly xml: string
+      readonly responses: ReadonlyArray<Known>
+      readonly outcomes: ReadonlyArray<Known>
+    }) => Effect.Effect<ReadonlyArray<Known>, Unprocessed>
+    /** Draws the template values of an item once; an item without template processing has none. */
+    readonly prepare: (item: {
+      readonly xml: string
+    }) => Effect.Effect<ReadonlyArray<Known>, Unprocessed>
+    /**
+     * Evaluates expressions of a test in QTI 3.0 (a `qti-pre-condition`'s or `qti-branch-rule`'s
+     * content), in the order given. Variables of items are named `REF.IDENTIFIER`.
+     */
+    readonly decide: (asked: {
+      readonly expressions: ReadonlyArray<string>
+      readonly variables: ReadonlyArray<Known>
+    }) => Effect.Effect<ReadonlyArray<boolean>, Unprocessed>
+    /** Runs a test's outcome processing over the outcomes of its items. */
+    readonly conclude: (asked: {
+      readonly xml: string
+      readonly variables: ReadonlyArray<Known>
+    }) => Effect.Effect<ReadonlyArray<Known>, Unprocessed>
+  }
+>()("testferry/Scorer") {}
