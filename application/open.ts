@@ -11,7 +11,8 @@ import { sitting } from "../domain/eligible.ts"
 import type { Delivery, Eligibility, Person } from "../domain/entity.ts"
 import { Profile } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
-import { Contents, DeviceIdentity, HoldingDamaged, Holdings, Opener } from "./ports.ts"
+import { DeviceIdentity, HoldingDamaged, Holdings, Opener } from "./ports.ts"
+import { proveContent } from "./prove-content.ts"
 import { rechecking } from "./recheck.ts"
 import { NotEnrolled } from "./sync.ts"
 import { type Keys, keyName, keysOf, unlock } from "./unlock.ts"
@@ -103,10 +104,9 @@ const sittings = Effect.fnUntraced(function* (
 })
 
 const proofOf = Effect.fnUntraced(function* (delivery: Delivery, keys: Keys) {
-  const contents = yield* Contents
   const key = keys.get(keyName(delivery.id, delivery.content.version))
   if (key === undefined) return "no key" as const
-  return yield* contents.prove(delivery.content, key).pipe(
+  return yield* proveContent(delivery.content, key).pipe(
     Effect.catchTags({
       BlobDamaged: () => Effect.succeed("missing" as const),
       Unopenable: () => Effect.succeed("unopenable" as const)

@@ -6,7 +6,7 @@
  */
 import { Context, type Effect, type Option, type Stream } from "effect"
 import type { Content, Person, Profile } from "../domain/entity.ts"
-import type { EntityId, OrganisationId } from "../domain/id.ts"
+import type { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { ExecutionId, LogEntry, Moment } from "../domain/result.ts"
 import type { Save, Session } from "../domain/session.ts"
 import type { BlobDamaged, Unopenable } from "./ports.ts"
@@ -136,3 +136,13 @@ export class PackageReader extends Context.Service<
     ) => Effect.Effect<OpenFiles, Unopenable | BlobDamaged>
   }
 >()("testferry/PackageReader") {}
+
+/** Which contents were opened here once, by anybody's key: what was never opened may not open. */
+export class Trials extends Context.Service<
+  Trials,
+  {
+    readonly openedAt: (blob: Digest) => Effect.Effect<Option.Option<number>>
+    /** Remembers the first time. */
+    readonly note: (blob: Digest, at: number) => Effect.Effect<void>
+  }
+>()("testferry/Trials") {}

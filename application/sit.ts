@@ -20,7 +20,8 @@ import {
   type Session
 } from "../domain/session.ts"
 import { keysFor } from "./log-in.ts"
-import { Atomic, Contents, DeviceIdentity, Executions, Holdings } from "./ports.ts"
+import { Atomic, DeviceIdentity, Executions, Holdings } from "./ports.ts"
+import { proveContent } from "./prove-content.ts"
 import { rechecking } from "./recheck.ts"
 import { Moments, PackageReader, SessionKeys, Sessions, type Visitor } from "./session-ports.ts"
 import {
@@ -120,7 +121,7 @@ export const begin = Effect.fn("begin")(function* (
   if (chosen === undefined) return yield* new NoSession()
   if (Result.isFailure(chosen.admitted)) return yield* new Denied({ why: chosen.admitted.failure })
   if (membership.value.root.results === null) return yield* new NoResultsKey()
-  yield* proveContent(visitor, chosen)
+  yield* proveOffered(visitor, chosen)
   const recipients = yield* recipientsOf(visitor, chosen)
   const execution = yield* keys.newExecution
   const keyBox = yield* keys.make(execution, recipients)
@@ -133,14 +134,13 @@ export const begin = Effect.fn("begin")(function* (
 })
 
 /** What the test-taker can't read now they should not begin. */
-const proveContent = Effect.fnUntraced(function* (
+const proveOffered = Effect.fnUntraced(function* (
   visitor: Visitor,
   { delivery, organisation }: Offered
 ) {
-  const contents = yield* Contents
   const [key] = yield* contentKeys(visitor, organisation, delivery.id, delivery.content.version)
   if (key === undefined) return yield* new ContentUnready({ why: "no key" })
-  return yield* contents.prove(delivery.content, key).pipe(
+  return yield* proveContent(delivery.content, key).pipe(
     Effect.catchTags({
       BlobDamaged: () => Effect.fail(new ContentUnready({ why: "missing" })),
       Unopenable: () => Effect.fail(new ContentUnready({ why: "unopenable" }))

@@ -6,6 +6,7 @@ import { centralTree } from "./cli-central.ts"
 import { demoCommand } from "./cli-demo.ts"
 import { deviceTree, historyTree, statusTree, syncTree } from "./cli-device.ts"
 import { keysTree } from "./cli-keys.ts"
+import { doctorTree, readinessTree } from "./cli-readiness.ts"
 import { logsTree, ltiUsersTree, resultsTree, sessionsTree } from "./cli-records.ts"
 import { root, runCli } from "./cli-run.ts"
 
@@ -21,6 +22,8 @@ const cli = root.pipe(
     bundleTree,
     statusTree,
     historyTree,
+    readinessTree,
+    doctorTree,
     keysTree,
     resultsTree,
     sessionsTree,

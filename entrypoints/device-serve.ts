@@ -13,6 +13,7 @@ import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
 import { deviceCommands, syncCommand } from "./device-commands.ts"
 import * as DeviceServer from "./device-server.ts"
+import { readinessCommands } from "./readiness-commands.ts"
 import { layerLogs } from "./server-logs.ts"
 import { readDevice } from "./settings.ts"
 import { acquire, layerDevice, reachByHttps } from "./wiring.ts"
@@ -43,7 +44,7 @@ export const serveDevice = Effect.fn("serveDevice")(function* (options: DeviceSe
     yield* serveControl({
       directory,
       version: PROGRAM_VERSION,
-      commands: [...deviceCommands(reach), ...bundleCommandsOfDevice]
+      commands: [...deviceCommands(reach), ...readinessCommands(reach), ...bundleCommandsOfDevice]
     })
     const { address } = yield* HttpServer.HttpServer
     const bound = address._tag === "UnixPathAddress" ? port : address.port

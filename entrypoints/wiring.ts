@@ -49,6 +49,7 @@ import type { DatabaseUnavailable } from "../infrastructure/sql-sqlite.ts"
 import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
 import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
+import * as SqlTrials from "../infrastructure/sql-trials.ts"
 import * as StickMedium from "../infrastructure/stick-medium.ts"
 import * as StickWriter from "../infrastructure/stick-writer.ts"
 import { type CentralSettings, type DeviceSettings, readDevice, sendingRules } from "./settings.ts"
@@ -166,6 +167,7 @@ export const layerDeviceWith = (keys: FileKeys) =>
 const layerSittings = (keys: FileKeys) =>
   Layer.mergeAll(
     SqlSessions.layer,
+    SqlTrials.layer,
     SessionKeys.layer,
     MemoryVisitors.layer,
     DeviceMoments.layer,
