@@ -6,6 +6,7 @@ import { type Cause, Clock, Effect, type Types } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiError } from "effect/http-api"
 import { SqlError } from "effect/sql"
+import { MANAGER_ROUTES } from "../infrastructure/manager-api.ts"
 import { RUNNER_ROUTES } from "../infrastructure/runner-api.ts"
 import {
   codeOfStatus,
@@ -19,6 +20,8 @@ import { logFailure } from "./central-gate.ts"
 const HANDLER_DEADLINE = "60 seconds"
 /** So that a detail stays readable, however much was wrong with a request. */
 const DETAIL_MAX = 2_000
+
+const ROUTES = [...RUNNER_ROUTES, ...MANAGER_ROUTES]
 
 /** The gate as a layer over the router; it sees every request, also those without a route. */
 export const layer = HttpRouter.middleware(
@@ -44,7 +47,7 @@ export const layer = HttpRouter.middleware(
         )
       )
       const said = asProblem(response)
-      const route = RUNNER_ROUTES.find(({ pattern }) => matches(pattern, path))?.pattern ?? "none"
+      const route = ROUTES.find(({ pattern }) => matches(pattern, path))?.pattern ?? "none"
       const millis = (yield* Clock.currentTimeMillis) - started
       yield* Effect.logInfo("answered").pipe(
         Effect.annotateLogs({ route, status: said.status, millis })
@@ -104,7 +107,7 @@ const knownTrouble = (
 const TOO_LARGE = runnerTrouble("too-large", "Save less at once, in more parts.")
 
 const noRoute = (method: string, path: string): RunnerTrouble => {
-  const allowed = RUNNER_ROUTES.filter(({ pattern }) => matches(pattern, path)).map(
+  const allowed = ROUTES.filter(({ pattern }) => matches(pattern, path)).map(
     (route) => route.method
   )
   if (allowed.length === 0 || allowed.includes(method)) {

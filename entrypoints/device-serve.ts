@@ -13,7 +13,10 @@ import { print } from "./cli-run.ts"
 import { serveControl } from "./control.ts"
 import { deviceCommands, syncCommand } from "./device-commands.ts"
 import * as DeviceServer from "./device-server.ts"
+import { layerManagerDoor } from "./manager-routes.ts"
+import * as ManagerRuns from "./manager-runs.ts"
 import { readinessCommands } from "./readiness-commands.ts"
+import { LOGIN_LIMITS } from "./runner-access.ts"
 import { layerLogs } from "./server-logs.ts"
 import { readDevice } from "./settings.ts"
 import { acquire, layerDevice, reachByHttps } from "./wiring.ts"
@@ -35,8 +38,12 @@ export const serveDevice = Effect.fn("serveDevice")(function* (options: DeviceSe
   yield* Effect.mapError(acquire(directory), () => busy(directory))
   const tls = yield* certificateOf(options)
   const reach = reachByHttps(directory)
-  const server = DeviceServer.layer({ host, port, tls }).pipe(
+  const server = DeviceServer.layer(
+    { host, port, tls },
+    layerManagerDoor({ directory, reach, limits: LOGIN_LIMITS, secure: tls !== undefined })
+  ).pipe(
     Layer.catchTag("ServeError", () => Layer.effectContext(Effect.fail(portTaken(host, port)))),
+    Layer.provideMerge(ManagerRuns.layer(directory, PROGRAM_VERSION)),
     Layer.provideMerge(layerDevice(directory, settings)),
     Layer.provideMerge(layerLogs)
   )

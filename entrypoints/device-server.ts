@@ -24,13 +24,16 @@ export interface DeviceServerOptions {
   readonly grace?: Duration.Input
 }
 
+/** Further doors on the same port: routes that know what they need. */
+type Doors<R> = Layer.Layer<never, never, R | HttpRouter.HttpRouter>
+
 /** Path parameters are percent-encoded: the longest path of a package may take nine bytes each. */
 const PARAMETER_MAX = 4_000
 const GRACE: Duration.Input = "10 seconds"
 
 /** The running server; everything it asks of the device is among its requirements. */
-export const layer = (options: DeviceServerOptions) =>
-  HttpRouter.serve(routes(options), {
+export const layer = <R = never>(options: DeviceServerOptions, doors?: Doors<R>) =>
+  HttpRouter.serve(routes(options, doors), {
     disableLogger: true,
     disableListenLog: true,
     routerConfig: {
@@ -51,8 +54,10 @@ export const layer = (options: DeviceServerOptions) =>
     )
   )
 
-const routes = ({ limits, tls }: DeviceServerOptions) =>
+const routes = <R>({ limits, tls }: DeviceServerOptions, doors: Doors<R> | undefined) =>
   Layer.mergeAll(
+    // Without further doors nothing is needed for them.
+    doors ?? (Layer.empty as Doors<R>),
     HttpApiBuilder.layer(RunnerApi, { openapiPath: "/openapi.json" }).pipe(
       Layer.provide([
         layerAccess({ limits: limits ?? LOGIN_LIMITS, secure: tls !== undefined }),

@@ -52,7 +52,8 @@ export const layerAccess = (options: AccessOptions) =>
     )
   )
 
-const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessOptions) {
+/** Takes logins of people of some kinds, and limits how often they are tried. */
+export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessOptions) {
   const hashing = yield* Hashing
   const ofAddress = makeRateLimiter(limits.address)
   const ofLogin = makeRateLimiter(limits.login)

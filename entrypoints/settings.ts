@@ -52,6 +52,8 @@ export const DeviceSettings = Schema.Struct({
   engine: Schema.Literals(["sqljs", "node"]),
   /** SHA-256 of central's certificate, pinned at enrolment; null: whom the system trusts. */
   fingerprint: Schema.NullOr(Schema.String),
+  /** Folders that the page offers beside what is plugged in: they stand for sticks. */
+  stickFolders: Schema.optionalKey(Schema.Array(Schema.String)),
   ...SENDING_SETTINGS
 })
 export type DeviceSettings = typeof DeviceSettings.Type

@@ -36,7 +36,8 @@ export class Here extends Context.Service<
   { readonly visitor: Visitor; readonly token: string }
 >()("testferry/http/Here") {}
 
-const failure = (status: number) =>
+/** A problem document of this status. */
+export const failure = (status: number) =>
   RunnerProblem.annotate({ identifier: `Problem${status}` }).pipe(
     HttpApiSchema.status(status),
     HttpApiSchema.asJson({ contentType: PROBLEM_TYPE })
