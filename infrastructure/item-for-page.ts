@@ -52,6 +52,17 @@ export const itemForPage = (
   return written.join("")
 }
 
+/** The name of a document's outermost element, as QTI 2 has it in lower case; "" if there is none. */
+export const rootOf = (bytes: Uint8Array, path: string): string => {
+  let root = ""
+  walkXml(bytes, path, "bare", {
+    open: ({ local }, names) => {
+      if (names.length === 1) root = plain(local)
+    }
+  })
+  return root
+}
+
 /** A string has no encoding any more, whatever its first line still states. */
 const asUtf8 = (xml: string): string => xml.replace(/^\uFEFF?<\?xml[^>]*\?>/u, "")
 
