@@ -1,0 +1,151 @@
+/** Shows one item with the QTI library, and tells what was answered. */
+import "./qti-components.mjs"
+import { el } from "./elements.mjs"
+
+/** The library stops essays at 5,000 signs; a device keeps a million bytes. */
+const ESSAY_SIGNS_MAX = 100_000
+/** An item that never says that it is there can't be shown. */
+const MOUNT_MILLIS = 15_000
+
+/**
+ * Puts the item into `place`. `order`: words by which choices are shuffled, the same each time;
+ * `label`: what inputs without a name are called; `changed` is called after each change.
+ */
+export const showQuestion = async ({ changed, label, order, place, saved, xml }) => {
+  const document_ = new DOMParser().parseFromString(xml, "application/xml")
+  if (document_.querySelector("parsererror") !== null) throw new Error("unreadable item")
+  const choiceOrder = shuffle(document_, order)
+  const box = document.createElement("item-container")
+  const frame = el("qti-item", {}, box)
+  const connected = new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("the item did not load")), MOUNT_MILLIS)
+    frame.addEventListener("qti-assessment-item-connected", ({ detail }) => resolve(detail), {
+      once: true
+    })
+  })
+  place.replaceChildren(frame)
+  await box.updateComplete
+  box.itemXML = new XMLSerializer().serializeToString(document_.documentElement)
+  const item = await connected
+  await settled(item)
+  if (saved !== null) restore(item, saved.responses)
+  prepareInputs(item, label)
+  let silent = false
+  item.addEventListener("qti-interaction-changed", () => silent || changed())
+  // The library hears keys only: text that is pasted, dictated or composed would be lost.
+  item.addEventListener("input", (event) => captureText(event))
+  return {
+    responses: () => responsesOf(item),
+    isAnswered: () => responsesOf(item).some(({ value, values }) => (value ?? values) !== null),
+    isValid: () => item.validate(false),
+    playerState: () => ({ choiceOrder }),
+    /** Brings in what an input still holds for itself. */
+    settle: () => {
+      for (const input of inputsOf(item)) captureText({ composedPath: () => [input] })
+      document.activeElement?.blur()
+    },
+    remove: () => {
+      silent = true
+      place.replaceChildren()
+    }
+  }
+}
+
+const settled = async (item) => {
+  for (const element of item.querySelectorAll("*")) await element.updateComplete
+}
+
+const restore = (item, responses) => {
+  item.variables = responses.map(({ identifier, value, values }) => ({
+    identifier,
+    value: value ?? values ?? null,
+    type: "response"
+  }))
+}
+
+const isMissing = (value) =>
+  value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length)
+
+const responsesOf = (item) =>
+  item._context.variables
+    .filter(({ identifier, type }) => type === "response" && identifier !== "numAttempts")
+    .map(({ baseType, cardinality, identifier, value }) => {
+      const known = { identifier, cardinality, baseType: baseType ?? null }
+      if (cardinality === "single") return { ...known, value: isMissing(value) ? null : `${value}` }
+      const all = Array.isArray(value) ? value : [value]
+      return { ...known, values: isMissing(value) ? null : all.map(String) }
+    })
+
+const inputsOf = (item) =>
+  [...item.querySelectorAll("*")].flatMap((element) => [
+    ...(element.shadowRoot?.querySelectorAll("textarea, input[type=text], input:not([type])") ?? [])
+  ])
+
+const captureText = (event) => {
+  const [input] = event.composedPath()
+  if (!(input instanceof HTMLTextAreaElement) && !(input instanceof HTMLInputElement)) return
+  if (!["textarea", "text"].includes(input.type)) return
+  input.dispatchEvent(new Event("change"))
+}
+
+/** Gives inputs a name for those who do not see them, and room for essays. */
+const prepareInputs = (item, label) => {
+  for (const input of inputsOf(item)) {
+    const prompt = input.getRootNode().host?.querySelector("qti-prompt")?.textContent.trim()
+    if (!input.hasAttribute("aria-label")) input.setAttribute("aria-label", prompt || label)
+    if (input instanceof HTMLTextAreaElement) input.maxLength = ESSAY_SIGNS_MAX
+    input.setAttribute("dir", "auto")
+  }
+}
+
+/** Shuffles what the item says may be shuffled; what is fixed stays where it is. */
+const shuffle = (item, words) => {
+  const shown = {}
+  for (const interaction of item.querySelectorAll('[shuffle="true"]')) {
+    const name = interaction.getAttribute("response-identifier") ?? ""
+    for (const choices of groupsOf(interaction)) {
+      const free = choices.filter((choice) => choice.getAttribute("fixed") !== "true")
+      const places = free.map((choice) => {
+        const place = item.createComment("")
+        choice.replaceWith(place)
+        return place
+      })
+      const below = diceOf(`${words} ${name} ${free.length}`)
+      for (let last = free.length - 1; last > 0; last -= 1) {
+        const other = below(last + 1)
+        ;[free[last], free[other]] = [free[other], free[last]]
+      }
+      places.forEach((place, at) => {
+        place.replaceWith(free[at])
+      })
+    }
+    interaction.removeAttribute("shuffle")
+    shown[name] = groupsOf(interaction)
+      .flat()
+      .map((choice) => choice.getAttribute("identifier"))
+  }
+  return shown
+}
+
+const CHOICES =
+  "qti-simple-choice, qti-inline-choice, qti-simple-associable-choice, qti-gap-text, qti-gap-img"
+
+const groupsOf = (interaction) => {
+  const groups = new Map()
+  for (const choice of interaction.querySelectorAll(CHOICES)) {
+    groups.set(choice.parentNode, [...(groups.get(choice.parentNode) ?? []), choice])
+  }
+  return [...groups.values()]
+}
+
+/** Numbers that follow from the words alone (FNV-1a, mulberry32): no secret hangs on them. */
+const diceOf = (words) => {
+  let state = 2_166_136_261
+  for (const sign of words) state = Math.imul(state ^ (sign.codePointAt(0) ?? 0), 16_777_619)
+  return (n) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % n
+  }
+}
