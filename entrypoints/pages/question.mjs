@@ -14,6 +14,7 @@ const MOUNT_MILLIS = 15_000
 export const showQuestion = async ({ changed, label, order, place, saved, xml }) => {
   const document_ = new DOMParser().parseFromString(xml, "application/xml")
   if (document_.querySelector("parsererror") !== null) throw new Error("unreadable item")
+  makeAbsolute(document_)
   const choiceOrder = shuffle(document_, order)
   const box = document.createElement("item-container")
   const frame = el("qti-item", {}, box)
@@ -51,8 +52,27 @@ export const showQuestion = async ({ changed, label, order, place, saved, xml })
   }
 }
 
-const settled = async (item) => {
-  for (const element of item.querySelectorAll("*")) await element.updateComplete
+/** The library puts a "/" before what has no scheme, and would ask a host named like the first folder. */
+const makeAbsolute = (item) => {
+  for (const element of item.querySelectorAll("*")) {
+    for (const name of ["src", "data", "href", "poster"]) {
+      const value = element.getAttribute(name)
+      if (value?.startsWith("/")) element.setAttribute(name, location.origin + value)
+    }
+    const all = element.getAttribute("srcset")?.split(", ")
+    if (all === undefined) continue
+    const absolute = all.map((one) => (one.startsWith("/") ? location.origin + one : one))
+    element.setAttribute("srcset", absolute.join(", "))
+  }
+}
+
+/** A prompt of the library never says that it is done: only interactions are waited for, and not long. */
+const SETTLE_MILLIS = 1_000
+
+const settled = (item) => {
+  const interactions = [...item.querySelectorAll("[response-identifier]")]
+  const late = new Promise((resolve) => setTimeout(resolve, SETTLE_MILLIS))
+  return Promise.race([late, Promise.all(interactions.map((each) => each.updateComplete))])
 }
 
 const restore = (item, responses) => {
