@@ -21,7 +21,12 @@ export const ALL_FALSE: Answers = { has: () => true, get: () => false }
 /** Taken, or to be taken again with the answers to these expressions besides. */
 export type Step =
   | { readonly _tag: "Moved"; readonly state: TestState }
-  | { readonly _tag: "Asks"; readonly expressions: ReadonlyArray<string> }
+  | {
+      readonly _tag: "Asks"
+      readonly expressions: ReadonlyArray<string>
+      /** What to take where one can't be evaluated: nobody is to lose a question by that. */
+      readonly otherwise: boolean
+    }
 
 /** Leaves the item, or the scope around it that has ended, and goes on to what comes next. */
 export const advance = (
@@ -34,7 +39,7 @@ export const advance = (
   const exit = exitOf(numbered, state, leaving, asked)
   const to = exit === undefined ? undefined : entryFrom(numbered, state, exit, asked)
   return to === undefined
-    ? { _tag: "Asks", expressions: [...asked.missing] }
+    ? { _tag: "Asks", expressions: [...asked.missing], otherwise: exit !== undefined }
     : { _tag: "Moved", state: leave(numbered, state, leaving, to) }
 }
 

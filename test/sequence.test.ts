@@ -382,7 +382,7 @@ describe("conditions", () => {
     const state = begun(plan)
     assert.deepStrictEqual(
       next(plan, state, new Map()),
-      Result.succeed({ _tag: "Asks", expressions: ["yes"] })
+      Result.succeed({ _tag: "Asks", expressions: ["yes"], otherwise: true })
     )
     assert.strictEqual(at(onwards(plan, state, answers(true))), "b")
     assert.strictEqual(at(onwards(plan, state, answers(false))), "c")
