@@ -31,13 +31,15 @@ export const showQuestion = async ({ changed, label, order, place, saved, xml })
   await settled(item)
   if (saved !== null) restore(item, saved.responses)
   prepareInputs(item, label)
+  dropWrongAria(item)
+  box.shadowRoot.adoptedStyleSheets = [...box.shadowRoot.adoptedStyleSheets, OURS]
   let silent = false
   item.addEventListener("qti-interaction-changed", () => silent || changed())
   // The library hears keys only: text that is pasted, dictated or composed would be lost.
   item.addEventListener("input", (event) => captureText(event))
   return {
     responses: () => responsesOf(item),
-    isAnswered: () => responsesOf(item).some(({ value, values }) => (value ?? values) !== null),
+    isAnswered: () => responsesOf(item).some(({ values }) => values !== null),
     isValid: () => item.validate(false),
     playerState: () => ({ choiceOrder }),
     /** Brings in what an input still holds for itself. */
@@ -76,11 +78,14 @@ const settled = (item) => {
 }
 
 const restore = (item, responses) => {
-  item.variables = responses.map(({ identifier, value, values }) => ({
-    identifier,
-    value: value ?? values ?? null,
-    type: "response"
-  }))
+  item.variables = responses.map(({ cardinality, identifier, values }) => {
+    const all = values?.map(({ value }) => value) ?? null
+    return {
+      identifier,
+      value: cardinality === "single" ? (all?.[0] ?? null) : all,
+      type: "response"
+    }
+  })
 }
 
 const isMissing = (value) =>
@@ -90,10 +95,9 @@ const responsesOf = (item) =>
   item._context.variables
     .filter(({ identifier, type }) => type === "response" && identifier !== "numAttempts")
     .map(({ baseType, cardinality, identifier, value }) => {
-      const known = { identifier, cardinality, baseType: baseType ?? null }
-      if (cardinality === "single") return { ...known, value: isMissing(value) ? null : `${value}` }
       const all = Array.isArray(value) ? value : [value]
-      return { ...known, values: isMissing(value) ? null : all.map(String) }
+      const values = isMissing(value) ? null : all.map((one) => ({ value: String(one) }))
+      return { identifier, cardinality, baseType: baseType ?? null, values }
     })
 
 const inputsOf = (item) =>
@@ -117,6 +121,30 @@ const prepareInputs = (item, label) => {
     input.setAttribute("dir", "auto")
   }
 }
+
+/** The library says of choices whether they are read-only, which their roles may not. */
+const dropWrongAria = (item) => {
+  const drop = () => {
+    for (const choice of item.querySelectorAll('[aria-readonly="false"]')) {
+      choice.removeAttribute("aria-readonly")
+    }
+  }
+  drop()
+  new MutationObserver(drop).observe(item, { attributeFilter: ["aria-readonly"], subtree: true })
+}
+
+/** One colour for what is chosen, and letters in inputs as large as those around them. */
+const OURS = new CSSStyleSheet()
+OURS.replaceSync(`
+  :host {
+    --qti-border-active: #0b5c8a; --qti-bg-active: #e3f0f8; --qti-focus-color: #e08b00;
+    --qti-focus-border-width: 3px; --qti-border-color: #7d8794; --qti-form-size: 1.125rem;
+  }
+  qti-extended-text-interaction::part(textarea) { font: inherit; min-block-size: 12em; }
+  qti-text-entry-interaction::part(input) { font: inherit; }
+  qti-hotspot-choice[aria-checked="true"] { outline: 4px solid #0b5c8a; }
+  img, object, video { max-inline-size: 100%; }
+`)
 
 /** Shuffles what the item says may be shuffled; what is fixed stays where it is. */
 const shuffle = (item, words) => {

@@ -21,7 +21,7 @@ export const sit = async (execution, left) => {
   let opened = 0
   let busy = false
   const nextSeq = () => {
-    seq = Math.max(seq + 1, Date.now())
+    seq += 1
     return seq
   }
   const itemPath = () => `${base}/play/items/${encodeURIComponent(ref)}`
@@ -31,6 +31,7 @@ export const sit = async (execution, left) => {
         seq: nextSeq(),
         responses: question.responses(),
         playerState: question.playerState(),
+        valid: question.isValid(),
         durationMillis: Math.round(performance.now() - opened)
       }),
     told: (how) => {
@@ -62,23 +63,22 @@ export const sit = async (execution, left) => {
     }
   }
   const move = (to, reason) => post(`${base}/play/move`, { from: ref, to, reason }).then(turn)
-  const endAttempt = () =>
-    post(`${itemPath()}/end-attempt`, { seq: nextSeq(), responses: question.responses() })
   const turn = async (next) => {
     view = next
-    if (view.finished) return leave("finished")
     clock.set(view.timers)
     if (view.current !== ref) {
       question?.remove()
       question = null
       ref = view.current
-      if (ref !== null) await open()
+      if (ref === null) page.place.replaceChildren(el("p", {}, t("allSeenText")))
+      else await open()
     }
     page.render(view, question, actions)
   }
   const open = async () => {
     const item = await get(itemPath())
     opened = performance.now()
+    seq = Math.max(seq, item.saved?.seq ?? 0)
     const at = view.items.findIndex((each) => each.ref === ref) + 1
     question = await showQuestion({
       changed: () => {
@@ -93,8 +93,6 @@ export const sit = async (execution, left) => {
     })
     page.opened()
   }
-  const submits = () =>
-    view.parts.every(({ submissionMode }) => submissionMode === "individual") && question !== null
   const actions = {
     next: () =>
       guarded(async () => {
@@ -103,7 +101,6 @@ export const sit = async (execution, left) => {
         if (!unanswered && view.rules.validateResponses && !question.isValid()) {
           return page.tell(t("needAnswer"))
         }
-        if (!unanswered && submits() && view.rules.remainingAttempts === 1) await endAttempt()
         await move("next", unanswered ? "skip" : "move")
       }),
     previous: () => guarded(() => move("previous", "move")),
@@ -187,6 +184,7 @@ const makePage = () => {
     opened: () => {
       notice.textContent = ""
       saved.textContent = ""
+      saved.classList.remove("done")
       heading.setAttribute("tabindex", "-1")
       heading.focus({ preventScroll: true })
       scrollTo(0, 0)
@@ -211,19 +209,22 @@ const makePage = () => {
       const at = view.items.findIndex(({ ref }) => ref === view.current)
       const here = view.items[at]
       title.textContent = view.title
-      heading.textContent = t("question", { n: at + 1, count: view.items.length })
+      heading.textContent =
+        here === undefined ? t("allSeen") : t("question", { n: at + 1, count: view.items.length })
       document.title = `${heading.textContent} - ${view.title}`
-      const skips = question !== null && !question.isAnswered() && view.rules.allowSkipping
+      const skips = question !== null && !question.isAnswered() && view.rules?.allowSkipping
       const focused = document.activeElement?.getAttribute("data-act")
       const act = (name, label, more = {}) =>
         el("button", { type: "button", "data-act": name, onclick: actions[name], ...more }, label)
-      const isLast = at === view.items.length - 1
+      const isLast = view.current === null || view.isLast
       footer.replaceChildren(
-        act("previous", t("previous"), { disabled: !view.rules.canGoBack }),
+        act("previous", t("previous"), { disabled: view.rules?.canMoveBackward !== true }),
         act("overview", t("overview")),
-        act("flag", here?.flagged ? `⚑ ${t("flagged")}` : `⚐ ${t("flag")}`, {
-          "aria-pressed": String(here?.flagged === true)
-        }),
+        here === undefined
+          ? ""
+          : act("flag", here.flagged ? `⚑ ${t("flagged")}` : `⚐ ${t("flag")}`, {
+              "aria-pressed": String(here.flagged)
+            }),
         el("span", { class: "room" }),
         act("finish", t("finish"), { class: isLast ? "main" : "" }),
         isLast ? "" : act("next", skips ? t("skip") : t("next"), { class: "main" })
