@@ -8,8 +8,9 @@ import type {
   Unopenable,
   WrongPassword
 } from "../application/ports.ts"
+import type { Stale } from "../application/session-saves.ts"
 import type { NoSession, SessionLocked, TooMuch, WrongStage } from "../application/session-step.ts"
-import type { ContentUnready, Denied, NoResultsKey, Stale } from "../application/sit.ts"
+import type { ContentUnready, Denied, NoResultsKey } from "../application/sit.ts"
 import type { NotEnrolled } from "../application/sync.ts"
 import {
   RUNNER_PROBLEMS,
@@ -100,7 +101,8 @@ const deviceTrouble = (
 const CONTENT: Readonly<Record<ContentUnready["why"], string>> = {
   missing: "It is not whole on this device. Synchronise, then try again.",
   "no key": "This person was given no key for it yet. Synchronise, then try again.",
-  unopenable: "It is damaged on this device. Synchronise, then try again."
+  unopenable: "It is damaged on this device. Synchronise, then try again.",
+  unplayable: "It says nothing that can be played. Ask the office to publish it once more."
 }
 
 const DENIED: Readonly<Partial<Record<string, string>>> = {

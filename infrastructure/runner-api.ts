@@ -29,6 +29,8 @@ export const REQUEST_BYTES_MAX = ByteSize.bytes(SESSION_BYTES_MAX + 1_048_576)
 const COMMENT_MAX = 2_000
 
 export const COOKIE = "testferry"
+/** A page that is let in by the cookie sends it with every write, with any value. */
+export const PAGE_HEADER = "testferry-page"
 
 /** Who the token of a request belongs to. */
 export class Here extends Context.Service<
@@ -321,5 +323,8 @@ export const RUNNER_ROUTES: ReadonlyArray<{ readonly method: string; readonly pa
   ...Object.values(RunnerApi.groups).flatMap((group) =>
     Object.values(group.endpoints).map(({ method, path }) => ({ method, pattern: path }))
   ),
-  ...["/openapi.json", "/docs"].map((pattern) => ({ method: "GET", pattern }))
+  ...["/openapi.json", "/docs", "/", "/assets/:version/:name"].map((pattern) => ({
+    method: "GET",
+    pattern
+  }))
 ]

@@ -12,6 +12,7 @@ export const RUNNER_PROBLEMS = {
   "login-needed": { status: 401, title: "Nobody is logged in, or was idle for too long" },
   "wrong-login": { status: 403, title: "The login or the password is wrong" },
   "wrong-person": { status: 403, title: "This door is for other people" },
+  "cross-site": { status: 403, title: "The request comes from another page" },
   "not-yet": { status: 403, title: "The test may not be sat yet" },
   over: { status: 403, title: "The test may not be sat any more" },
   "used-up": { status: 403, title: "The test was sat as often as is allowed" },

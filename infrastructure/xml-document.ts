@@ -27,6 +27,7 @@ export interface XmlElement {
 /** What to do on the way; `path` is the local names from the root, the element itself included. */
 export interface XmlVisitor {
   readonly open?: (element: XmlElement, path: ReadonlyArray<string>) => void
+  readonly close?: (path: ReadonlyArray<string>) => void
   readonly text?: (text: string, path: ReadonlyArray<string>, line: number) => void
   readonly instruction?: (target: string, body: string, line: number) => void
 }
@@ -97,6 +98,7 @@ const walkText = (text: string, file: string, doctype: Doctype, visitor: XmlVisi
     visitor.open?.({ local: tag.local, namespace: tag.uri, attributes, line: parser.line }, path)
   })
   parser.on("closetag", () => {
+    visitor.close?.(path)
     path.pop()
   })
   const onText = (piece: string) => visitor.text?.(piece, path, parser.line)
@@ -107,6 +109,9 @@ const walkText = (text: string, file: string, doctype: Doctype, visitor: XmlVisi
   })
   parser.write(text).close()
 }
+
+/** The text of a document in the encoding that it states; undefined where it is in another. */
+export const xmlText = (bytes: Uint8Array): string | undefined => decode(bytes, encodingOf(bytes))
 
 /** By the byte order mark, then by what the XML declaration states, else UTF-8. */
 const encodingOf = (bytes: Uint8Array): string => {
