@@ -1,5 +1,6 @@
 /**
- * Serves the page on which test-takers sit their tests, at `/`: files of this program and the QTI
+ * Serves the pages of a device: at `/` test-takers sit their tests, at `/manage` the sync manager
+ * fetches tests and sends results. Files of this program and the QTI
  * library for browsers, nothing else. They hold no secret, and are the same for everybody.
  */
 import { createHash } from "node:crypto"
@@ -14,11 +15,11 @@ export const layer = Layer.unwrap(
   Effect.sync(() => {
     const assets = readAssets()
     const version = versionOf(assets)
-    const html = fs
-      .readFileSync(path.join(PAGES, "take.html"), "utf8")
-      .replaceAll("{assets}", `/assets/${version}`)
+    const html = (name: string) =>
+      fs.readFileSync(path.join(PAGES, name), "utf8").replaceAll("{assets}", `/assets/${version}`)
     return Layer.mergeAll(
-      HttpRouter.add("GET", "/", pageAnswer(html)),
+      HttpRouter.add("GET", "/", pageAnswer(html("take.html"))),
+      HttpRouter.add("GET", "/manage", pageAnswer(html("manage.html"))),
       HttpRouter.add(
         "GET",
         "/assets/:version/:name",

@@ -70,3 +70,29 @@ export const askToFinish = (view, yes) => {
   )
   open(dialog)
 }
+
+/** Asks before something that can't be taken back; answers whether to go on. */
+export const confirmIn = ({ no, text, title, yes }) =>
+  new Promise((resolve) => {
+    const dialog = el("dialog", { "aria-labelledby": "sure" })
+    const button = (label, main, answer) =>
+      el(
+        "button",
+        {
+          type: "button",
+          class: main ? "main" : "",
+          onclick: () => {
+            resolve(answer)
+            dialog.close()
+          }
+        },
+        label
+      )
+    dialog.append(
+      el("h2", { id: "sure" }, title),
+      el("p", {}, text),
+      el("div", { class: "choice" }, button(no, true, false), button(yes, false, true))
+    )
+    dialog.addEventListener("cancel", () => resolve(false))
+    open(dialog)
+  })

@@ -1,8 +1,9 @@
 /** The way of a test-taker: log in, choose a test, wait for the proctor, sit, leave. */
 import { get, post } from "./api.mjs"
 import { el, say, show } from "./elements.mjs"
+import { languages } from "./languages.mjs"
 import { sit } from "./sitting.mjs"
-import { LANGUAGES, languageNow, speak, t } from "./words.mjs"
+import { languageNow, speak, t } from "./words.mjs"
 
 /** How often a page that waits for the proctor looks again. */
 const POLL_MILLIS = 3_000
@@ -18,28 +19,6 @@ const messageOf = ({ code, status }) =>
         : code === "too-many-requests"
           ? t("tooMany")
           : t("failed", { code })
-
-const languages = (again) =>
-  el(
-    "nav",
-    { class: "languages", "aria-label": t("language") },
-    ...Object.entries(LANGUAGES).map(([code, name]) =>
-      el(
-        "button",
-        {
-          type: "button",
-          lang: code,
-          "aria-pressed": String(code === languageNow()),
-          onclick: () => {
-            chosen = true
-            speak(code)
-            again()
-          }
-        },
-        name
-      )
-    )
-  )
 
 const showLogin = (problem = "") => {
   const input = (name, type, autocomplete) =>
@@ -82,7 +61,17 @@ const showLogin = (problem = "") => {
     button
   )
   document.title = t("login")
-  show(el("main", { class: "card" }, languages(showLogin), el("h1", {}, t("login")), form))
+  show(
+    el(
+      "main",
+      { class: "card" },
+      languages(showLogin, () => {
+        chosen = true
+      }),
+      el("h1", {}, t("login")),
+      form
+    )
+  )
   login.focus()
 }
 

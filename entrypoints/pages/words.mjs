@@ -139,6 +139,12 @@ const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ur"])
 
 let language = "en"
 
+/** Adds what another page says, in each language. */
+export const teach = ({ en, fr }) => {
+  Object.assign(ENGLISH, en)
+  Object.assign(FRENCH, fr)
+}
+
 export const languageNow = () => language
 
 export const speak = (wanted) => {

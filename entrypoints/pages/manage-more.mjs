@@ -1,0 +1,120 @@
+/** What a sync manager may look at beside the button: readiness, checks, and what happened. */
+import { el } from "./elements.mjs"
+import { moment, number, span } from "./units.mjs"
+import { languageNow, t } from "./words.mjs"
+
+/** Beyond it tests open at the wrong time, and central refuses. */
+const CLOCK_OFF_MILLIS = 120_000
+
+const findings = (all) =>
+  el(
+    "ul",
+    { class: "findings" },
+    ...all.map(({ level, text }) =>
+      el("li", {}, el("span", { class: `level ${level}` }, t(level)), el("span", {}, text))
+    )
+  )
+
+export const showReadiness = async (place, get) => {
+  const judged = await get(`/readiness?language=${languageNow()}`).catch(() => null)
+  if (judged === null) return
+  const { at, device, level, rooms } = judged
+  place.replaceChildren(
+    el("h2", {}, t("readiness"), " ", el("span", { class: `level ${level}` }, t(level))),
+    el("p", { class: "hello" }, t("readinessAt", { time: moment(at) })),
+    ...(rooms.length === 0 ? [el("p", {}, t("noRooms"))] : []),
+    ...rooms.map((room) =>
+      el(
+        "details",
+        { class: "room", open: room.level === "blocked" },
+        el(
+          "summary",
+          {},
+          el("span", { class: `level ${room.level}` }, t(room.level)),
+          ` ${room.label}, ${room.centerLabel}`
+        ),
+        findings(room.findings)
+      )
+    ),
+    el(
+      "details",
+      { open: device.some((one) => one.level === "blocked") },
+      el("summary", {}, t("device")),
+      findings(device)
+    )
+  )
+}
+
+/** Opens something only when somebody wants to see it. */
+const lazily = (title, fill) => {
+  const inside = el("div", {})
+  const place = el("details", {}, el("summary", {}, title), inside)
+  place.addEventListener("toggle", async () => {
+    if (!place.open) return
+    inside.replaceChildren(t("loading"))
+    inside.replaceChildren(...(await fill().catch(() => [t("managerAway")])))
+  })
+  return place
+}
+
+export const showChecks = (get) =>
+  lazily(t("checks"), async () => {
+    const { central, device } = await get(`/doctor?language=${languageNow()}`)
+    const { ahead, millis, refused } = central
+    if (refused !== null) {
+      const text = `${refused.what} ${refused.why} ${refused.todo}`
+      return [findings([...device, { level: "warning", text }])]
+    }
+    const clock = Math.abs(ahead) < CLOCK_OFF_MILLIS
+    const seconds = number(Math.round(Math.abs(ahead) / 1000))
+    return [
+      findings([
+        ...device,
+        { level: "ready", text: t("centralWell", { millis: number(millis) }) },
+        ...(clock ? [] : [{ level: "blocked", text: t("clockOff", { seconds }) }])
+      ])
+    ]
+  })
+
+export const showHistory = (get) =>
+  lazily(t("history"), async () => {
+    const { entries } = await get("/history")
+    if (entries.length === 0) return [el("p", {}, t("historyNone"))]
+    const heads = ["when", "what", "outcome", "changes", "took"]
+    return [
+      el(
+        "div",
+        { class: "scroll" },
+        el(
+          "table",
+          { class: "history" },
+          el(
+            "thead",
+            {},
+            el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, t(head))))
+          ),
+          el("tbody", {}, ...entries.map(historyRow))
+        )
+      )
+    ]
+  })
+
+const historyRow = ({ at, counts, millis, outcome, reason, verb }) =>
+  el(
+    "tr",
+    {},
+    el("td", {}, moment(at)),
+    el("td", {}, t(`v_${verb}`)),
+    el("td", {}, [t(`o_${outcome}`), reason].filter((part) => part !== "").join(": ")),
+    el("td", {}, changesOf(counts)),
+    el("td", {}, span(millis))
+  )
+
+const changesOf = (counts) => {
+  const sum = { created: 0, updated: 0, deleted: 0, uploaded: 0 }
+  for (const one of Object.values(counts)) for (const key in sum) sum[key] += one[key] ?? 0
+  return [
+    `+${sum.created} ~${sum.updated} −${sum.deleted}`,
+    ...(sum.uploaded === 0 ? [] : [`↑${sum.uploaded}`])
+  ].join(" ")
+}
