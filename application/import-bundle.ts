@@ -68,6 +68,8 @@ export interface Imported {
   readonly clockBehind: boolean
   /** Bundles on the medium that were not looked at. */
   readonly others: ReadonlyArray<Pick<FoundBundle, "stream" | "seq">>
+  /** Bundles for this device that were not even named: there are too many of them. */
+  readonly left: number
 }
 
 /** Fails with BundleRefused, NotEnrolled or SyncRunning; the rest is in the report. */
@@ -100,6 +102,7 @@ const take = Effect.fnUntraced(function* (
   const now = yield* Clock.currentTimeMillis
   const seen = {
     others: found.filter((one) => one !== chosen).map(({ seq, stream }) => ({ seq, stream })),
+    left: chosen.left,
     clockBehind: clockIsBehind(now, yield* streams.floor)
   }
   const checked = yield* check(chosen, membership, now, options)
@@ -163,7 +166,8 @@ const withoutBundle = Effect.fnUntraced(function* (
     applied: false,
     receiptWritten: false,
     clockBehind: false,
-    others: []
+    others: [],
+    left: 0
   } satisfies Imported
 })
 
