@@ -108,7 +108,8 @@ const take = Effect.fnUntraced(function* (
   const checked = yield* check(chosen, membership, now, options)
   const { bundle, judgement } = checked
   if (judgement === "already applied") {
-    // A kill may have come before this.
+    // A kill may have come before each of these.
+    const brought = options.dryRun ? NOTHING_HEARD : yield* hearAgain(checked, chosen)
     yield* incoming.drop(bundle.digest)
     const receiptWritten = options.dryRun
       ? false
@@ -117,7 +118,7 @@ const take = Effect.fnUntraced(function* (
       ...seen,
       bundle,
       judgement,
-      receipts: notes,
+      receipts: together(notes, brought),
       synced: Option.none(),
       ahead: [],
       applied: true,
@@ -142,6 +143,18 @@ const take = Effect.fnUntraced(function* (
     receiptWritten
   } satisfies Imported
 })
+
+/** The receipts of a bundle that was applied before; none where the medium does not give them. */
+const hearAgain = Effect.fnUntraced(
+  function* ({ bundle, opened }: Checked, found: FoundBundle) {
+    const { digest, manifest } = bundle
+    const volumes = new Set(found.volumes.keys())
+    const files = filesOf(manifest).slice(0, 1)
+    yield* demandWhole(yield* collectParts({ bundle: digest, manifest, opened, volumes }, files))
+    return yield* hearAll((yield* openIndex(bundle, readOutwardIndex)).receipts)
+  },
+  Effect.catchTag("BundleRefused", () => Effect.succeed(NOTHING_HEARD))
+)
 
 const search = Effect.fnUntraced(function* (from: string, membership: Membership) {
   const medium = yield* Medium
