@@ -12,7 +12,8 @@ const interactionFinding = (file: string, name: string): Finding | undefined => 
     const detail = "is scored by a customOperator, which only its maker knows: it stays unscored."
     return { code: "custom-operator", file, detail }
   }
-  if (SUPPORTED.has(name) || !name.endsWith("Interaction")) return undefined
+  // A portable custom interaction is refused as the program that it is.
+  if (SUPPORTED.has(name) || name === "portableCustomInteraction") return undefined
   const detail = `uses ${name}, which the player can't show. Ask the question with another interaction, or take the item out of the test.`
   return { code: "unsupported-interaction", file, detail }
 }

@@ -43,7 +43,8 @@ const prepare = Effect.fn("Preparing.prepare")(function* (
   if (files === undefined) return preparedOf(file, before, before)
   const made = yield* written(files)
   const after = yield* Effect.flatMap(openFile(made), readPackage)
-  yield* sameItems(before.report.items, after)
+  yield* playable(after)
+  yield* sameItems(before.report.items, after.report.items)
   return preparedOf(made, before, after)
 })
 
@@ -89,27 +90,33 @@ const writeFailure = (
   return isFull ? Effect.fail(new NoSpace({ needed, free: 0 })) : Effect.die(cause)
 }
 
-/** Results bear the names of the references: they must be what the author wrote. */
-const sameItems = (before: ReadonlyArray<ItemInTest>, { model, report }: ReadPackage) => {
-  const leftover = [...model.documents.values()].find(
+/** Nothing may be left that devices would not play, or would show without a part of it. */
+const playable = (after: ReadPackage) => {
+  if (needsConversion(after)) {
+    return Effect.fail(refused("conversion", "", lostText("some of it was not converted")))
+  }
+  const leftover = [...after.model.documents.values()].find(
     ({ references, root }) =>
       root === "assessmentItem" &&
       references.some(({ kind }) => kind === "include" || kind === "stimulus")
   )
-  if (leftover !== undefined) {
-    const detail = "a shared text could not be put into this item. Write the text into the item."
-    return Effect.fail(refused("unresolved-include", leftover.path, detail))
-  }
-  const differs = before.findIndex(({ identifier, ref }, at) => {
-    const item = report.items[at]
-    return item?.ref !== ref || item.identifier !== identifier
-  })
-  if (differs < 0 && before.length === report.items.length) return Effect.void
-  const name = before[differs]?.path ?? ""
-  const detail =
-    "preparing the package lost this item. Export the package as QTI 3.0 from the program that made it."
-  return Effect.fail(refused("conversion", name, detail))
+  if (leftover === undefined) return Effect.void
+  const detail = "a shared text could not be put into this item. Write the text into the item."
+  return Effect.fail(refused("unresolved-include", leftover.path, detail))
 }
+
+/** Results bear the names of the references: they must be what the author wrote. */
+const sameItems = (before: ReadonlyArray<ItemInTest>, after: ReadonlyArray<ItemInTest>) => {
+  const differs = before.findIndex(
+    ({ identifier, ref }, at) => after[at]?.ref !== ref || after[at].identifier !== identifier
+  )
+  if (differs < 0 && before.length === after.length) return Effect.void
+  const detail = lostText("this item is gone, or is called by another name")
+  return Effect.fail(refused("conversion", before[differs]?.path ?? "", detail))
+}
+
+const lostText = (what: string): string =>
+  `converting the package to QTI 3.0 went wrong: ${what}. Export the package as QTI 3.0 from the program that made it.`
 
 const preparedOf = (file: string, before: ReadPackage, after: ReadPackage) => ({
   ...inspectedOf(after.report),

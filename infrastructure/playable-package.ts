@@ -54,8 +54,10 @@ export const playableFiles = Effect.fn("playableFiles")(function* <E>(
     if (typeof text === "string") changed.set(path, packed(work.document, Buffer.from(text)))
     else if (text !== undefined) refusals.push(...text)
   }
-  if (Array.isArrayNonEmpty(refusals)) {
-    const [first, ...others] = refusals
+  // A shared text is looked at wherever it stands: what is wrong with it is told once.
+  const reasons = [...new Map(refusals.map((one) => [JSON.stringify(one), one])).values()]
+  if (Array.isArrayNonEmpty(reasons)) {
+    const [first, ...others] = reasons
     return yield* new PackageRefused({ reasons: [first, ...others.slice(0, FINDINGS_MAX - 1)] })
   }
   if (changed.size === 0 && [...names].every(([before, after]) => before === after))
