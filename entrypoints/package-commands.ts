@@ -28,6 +28,8 @@ export const encodeConverted = (report: Converted) =>
 /** Writes the form of a package that devices play to a new file. Needs no data directory. */
 export const convertPackage = Effect.fn("convertPackage")(
   function* (file: string, to: string) {
+    // Said before the work, and once more should the file come up meanwhile.
+    if (fs.existsSync(to)) return yield* isThere(to)
     const prepared = yield* preparePackage(file)
     yield* Effect.try({
       try: () => fs.copyFileSync(prepared.file, to, fs.constants.COPYFILE_EXCL),
@@ -49,16 +51,20 @@ export const convertPackage = Effect.fn("convertPackage")(
 )
 
 const notWritten = (to: string, cause: unknown): Refused => {
-  const isThere = cause instanceof Error && "code" in cause && cause.code === "EEXIST"
-  return new Refused({
+  if (!(cause instanceof Error)) return fileRefused(`${to} can't be written.`)
+  if ("code" in cause && cause.code === "EEXIST") return isThere(to)
+  return fileRefused(`${to} can't be written: ${cause.message}.`)
+}
+
+const isThere = (to: string): Refused => fileRefused(`${to} is there already.`)
+
+const fileRefused = (why: string): Refused =>
+  new Refused({
     code: "E_FILE",
     what: "The package was not converted.",
-    why: isThere
-      ? `${to} is there already.`
-      : `${to} can't be written: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    why,
     todo: "Name a new file with --to, in a folder that is there."
   })
-}
 
 const Listed = Schema.Struct({
   delivery: EntityId,

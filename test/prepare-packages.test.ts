@@ -57,6 +57,19 @@ layer(layerConverting)("preparing", (it) => {
     }
   }
 
+  for (const [original, shipped] of [
+    ["rivers-qti21", "rivers-qti30"],
+    ["fractions-qti22", "fractions-qti30"],
+    ["fractions-revised-qti22", "fractions-revised-qti30"]
+  ]) {
+    it.effect(`makes of ${original}.zip exactly ${shipped}.zip, which the demo publishes`, () =>
+      Effect.gen(function* () {
+        const { bytes } = yield* preparedFile(join(PACKAGES, `${original}.zip`))
+        assert.isTrue(bytes.equals(fs.readFileSync(join(PACKAGES, `${shipped}.zip`))))
+      })
+    )
+  }
+
   it.effect("keeps an answer optional that was, and the feedback of a test", () =>
     Effect.gen(function* () {
       const choice = `<choiceInteraction responseIdentifier="R" shuffle="false" maxChoices="1"><simpleChoice identifier="A">Yes &#233;</simpleChoice></choiceInteraction>`
@@ -65,7 +78,10 @@ layer(layerConverting)("preparing", (it) => {
       const made = yield* prepared({
         ...minimal,
         "items/i1.xml": item(choice).replace("<itemBody>", `${declared}<itemBody>`),
-        "test.xml": `${minimal["test.xml"]}`.replace("</assessmentTest>", `${feedback}</assessmentTest>`)
+        "test.xml": `${minimal["test.xml"]}`.replace(
+          "</assessmentTest>",
+          `${feedback}</assessmentTest>`
+        )
       })
       const text = made.texts.get("items/i1.xml") ?? ""
       assert.match(text, /<qti-choice-interaction [^>]*max-choices="1"/u)
@@ -108,8 +124,9 @@ describe("central", () => {
       const first = yield* Real.publish("fractions", bytes)
       assert.deepStrictEqual([first.was, first.qti, first.version], ["2.2", "3.0", 1])
       const { contents } = yield* listContents.run({})
-      const record = yield* Effect.map((yield* Catalogue).byIds([deliveryId("fractions")]), (found) =>
-        found.get(deliveryId("fractions"))
+      const record = yield* Effect.map(
+        (yield* Catalogue).byIds([deliveryId("fractions")]),
+        (found) => found.get(deliveryId("fractions"))
       )
       assert.strictEqual(record?.kind, "delivery")
       if (record?.kind !== "delivery") return
