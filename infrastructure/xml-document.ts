@@ -31,6 +31,7 @@ export interface XmlElement {
 /** What to do on the way; `path` is the local names from the root, the element itself included. */
 export interface XmlVisitor {
   readonly open?: (element: XmlElement, path: ReadonlyArray<string>) => void
+  readonly close?: (path: ReadonlyArray<string>) => void
   readonly text?: (text: string, path: ReadonlyArray<string>, line: number) => void
   readonly instruction?: (target: string, body: string, line: number) => void
   readonly doctype?: () => void
@@ -104,6 +105,7 @@ const walkText = (text: string, file: string, doctype: Doctype, visitor: XmlVisi
     visitor.open?.({ name, local, namespace, attributes, line: parser.line }, path)
   })
   parser.on("closetag", () => {
+    visitor.close?.(path)
     path.pop()
   })
   const onText = (piece: string) => visitor.text?.(piece, path, parser.line)
