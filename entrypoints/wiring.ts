@@ -32,6 +32,7 @@ import * as PackageFiles from "../infrastructure/package-files.ts"
 import * as PackagePreparing from "../infrastructure/package-preparing.ts"
 import { own } from "../infrastructure/process-lock.ts"
 import * as QtiConvertProcess from "../infrastructure/qti-convert-process.ts"
+import * as QtiScorer from "../infrastructure/qti-scorer.ts"
 import * as ResultSealer from "../infrastructure/result-sealer.ts"
 import * as SessionKeys from "../infrastructure/session-keys.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
@@ -88,7 +89,10 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
 export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
 
 /** What makes of a package the form that devices play. */
-export const layerPreparing = Layer.provide(PackagePreparing.layer, QtiConvertProcess.layer())
+export const layerPreparing = Layer.merge(
+  Layer.provide(PackagePreparing.layer, QtiConvertProcess.layer()),
+  QtiScorer.layer()
+)
 
 /** Central's ports over a database, blobs and tokens that are given. */
 export const layerCentralWith = (

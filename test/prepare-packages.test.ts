@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { Blobs, Catalogue } from "../application/ports.ts"
 import { Origins } from "../application/prepare-ports.ts"
 import { deliveryId } from "../application/publish.ts"
+import { Digest } from "../domain/id.ts"
 import { convertPackage, listContents } from "../entrypoints/package-commands.ts"
 import { openFile } from "../infrastructure/file-source.ts"
 import { readPackage } from "../infrastructure/qti-reader.ts"
@@ -115,7 +116,7 @@ layer(layerConverting)("preparing", (it) => {
 })
 
 const FRACTIONS = join(PACKAGES, "fractions-qti22.zip")
-const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+const digest = (bytes: Uint8Array) => Digest.make(createHash("sha256").update(bytes).digest("hex"))
 
 describe("central", () => {
   it.effect("keeps the original beside what devices play, and both digests", () =>
