@@ -74,10 +74,9 @@ const written = Effect.fnUntraced(function* (files: ReadonlyArray<PackedFile>) {
   )
   const file = join(folder, "package.zip")
   const needed = files.reduce((sum, { compressedSize }) => sum + compressedSize, 0)
-  yield* Effect.tryPromise({
-    try: () => writeZip(file, files),
-    catch: (cause) => writeFailure(cause, needed)
-  }).pipe(Effect.catch((failure) => failure))
+  yield* Effect.promise(() => writeZip(file, files)).pipe(
+    Effect.catchDefect((cause) => writeFailure(cause, needed))
+  )
   return file
 })
 
