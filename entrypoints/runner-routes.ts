@@ -1,18 +1,15 @@
 /** Connects what a test runner asks to the verbs of sitting. */
-import { Effect, Option, Result, Stream } from "effect"
-import { HttpServerResponse, Mime } from "effect/http"
+import { Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { finish } from "../application/end-session.ts"
-import { Moments, type OpenFiles } from "../application/session-ports.ts"
-import { NoSession, ownSession } from "../application/session-step.ts"
+import { Moments } from "../application/session-ports.ts"
+import { ownSession } from "../application/session-step.ts"
 import { begin, enter, files, offered, pause, save, saved } from "../application/sit.ts"
 import type { Session } from "../domain/session.ts"
-import { contentRange, readRange } from "../infrastructure/http-range.ts"
 import { Here, RunnerApi, type SessionAnswer } from "../infrastructure/runner-api.ts"
-import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
-import { logFailure } from "./central-gate.ts"
 import { leave, personOf } from "./runner-access.ts"
-import { answered, defectOf, type Failure } from "./runner-troubles.ts"
+import { fileOf } from "./runner-files.ts"
+import { answered, type Failure } from "./runner-troubles.ts"
 
 export const layerRunner = HttpApiBuilder.group(RunnerApi, "runner", (handlers) =>
   handlers.handleAll({
@@ -59,7 +56,7 @@ export const layerRunner = HttpApiBuilder.group(RunnerApi, "runner", (handlers) 
       answered(
         asVisitor((visitor) =>
           Effect.flatMap(files(visitor, params.execution), (open) =>
-            fileOf(open, params["*"], headers.range)
+            fileOf(open, params, headers.range)
           )
         )
       )
@@ -123,45 +120,3 @@ const later = (a: number | undefined, b: number | undefined): number | null =>
   a === undefined && b === undefined ? null : Math.max(a ?? 0, b ?? 0)
 const earlier = (a: number | undefined, b: number | undefined): number | null =>
   a === undefined || b === undefined ? (a ?? b ?? null) : Math.min(a, b)
-
-/** One file of the package, whole or a range of it, decrypted on its way out. */
-const fileOf = Effect.fnUntraced(function* (
-  open: OpenFiles,
-  path: string,
-  header: string | undefined
-) {
-  const name = path.normalize("NFC")
-  const size = open.sizes.get(name)
-  if (size === undefined) return yield* new NoSession()
-  const range = readRange(header, size)
-  if (range !== undefined && Result.isFailure(range)) {
-    const headers = { "content-range": `bytes */${size}`, "accept-ranges": "bytes" }
-    return runnerProblem(runnerTrouble("range-not-satisfiable", `It has ${size} bytes.`, headers))
-  }
-  const { start, end } = range?.success ?? { start: 0, end: size - 1 }
-  const length = end - start + 1
-  const bytes = open.read(name, range === undefined ? undefined : { offset: start, length }).pipe(
-    // The headers are out: the connection breaks, and only the log can say why.
-    Stream.tapCause((cause) => {
-      const defect = defectOf(cause)
-      return Result.isSuccess(defect) ? logFailure(defect.success) : Effect.void
-    })
-  )
-  return HttpServerResponse.stream(bytes, {
-    status: range === undefined ? 200 : 206,
-    contentType: Option.getOrElse(Mime.getType(name), () => "application/octet-stream"),
-    contentLength: length,
-    headers: {
-      ...FILE_HEADERS,
-      ...(range !== undefined && { "content-range": contentRange({ start, end }, size) })
-    }
-  })
-})
-
-/** Exam content is kept in no cache; what is opened by itself can run nothing and reach nothing. */
-const FILE_HEADERS = {
-  "accept-ranges": "bytes",
-  "cache-control": "no-store",
-  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-  "cross-origin-resource-policy": "same-origin"
-}

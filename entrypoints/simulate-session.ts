@@ -1,13 +1,17 @@
 /**
  * Sits a delivery as a test-taker would, through the runner API over HTTP like any other runner, with
  * plausible answers: to rehearse an exam day, and to have something to compare in a demonstration.
+ * Unlike a runner it reads the package itself, which says what would be right.
  */
 import { createHash } from "node:crypto"
-import { Clock, Effect, Layer, Redacted, References, Schema } from "effect"
+import { Clock, Effect, Layer, Redacted, References, Schema, Stream } from "effect"
 import { HttpServer } from "effect/http"
 import { Refused } from "../application/refused.ts"
+import { Visitors } from "../application/session-ports.ts"
+import { files } from "../application/sit.ts"
 import { type Answer, matchesCorrect, plausible, type Question } from "../domain/plausible.ts"
 import { MANIFEST } from "../domain/qti-document.ts"
+import { ExecutionId } from "../domain/result.ts"
 import { readManifest } from "../infrastructure/qti-manifest.ts"
 import { type ItemRef, readItemRefs, readQuestions } from "../infrastructure/qti-questions.ts"
 import { defineCommand } from "./command.ts"
@@ -74,7 +78,7 @@ const Offer = Schema.Struct({
   session: Schema.NullOr(Schema.Struct({ execution: Schema.String }))
 })
 const Offers = Schema.Struct({ deliveries: Schema.Array(Offer) })
-const Told = Schema.Struct({ execution: Schema.String, stage: Schema.String })
+const Told = Schema.Struct({ execution: ExecutionId, stage: Schema.String })
 const Problem = Schema.Struct({ code: Schema.String, title: Schema.String, detail: Schema.String })
 
 const sit = Effect.fn("simulate")(function* (base: string, args: Args) {
@@ -91,7 +95,7 @@ const sit = Effect.fn("simulate")(function* (base: string, args: Args) {
   const begun = yield* call(base, "POST", "/runner/v1/executions", token, Told, { delivery })
   const at = `/runner/v1/executions/${begun.execution}`
   yield* call(base, "POST", `${at}/start`, token, Told)
-  const file = (name: string) => read(base, `${at}/files/${encodeName(name)}`, token)
+  const file = yield* insider(token, begun.execution)
   const items = yield* itemsOf(file)
   const answers: Array<SimulateReport["answers"][number]> = []
   for (const [index, item] of items.entries()) {
@@ -123,9 +127,18 @@ const sit = Effect.fn("simulate")(function* (base: string, args: Args) {
   return { execution: begun.execution, delivery, label, stage, answers } satisfies SimulateReport
 })
 
-const itemsOf = Effect.fnUntraced(function* (
-  file: (name: string) => Effect.Effect<Uint8Array, Refused>
-) {
+/** Reads files of the package as they are, which the door gives to nobody. */
+const insider = Effect.fnUntraced(function* (token: string, execution: ExecutionId) {
+  const visitors = yield* Visitors
+  const visitor = yield* Effect.flatMap(visitors.find(token), Effect.fromOption)
+  const open = yield* files(visitor, execution)
+  return (name: string) =>
+    Effect.map(Stream.runCollect(open.read(name.normalize("NFC"))), (chunks) =>
+      Buffer.concat(chunks)
+    ).pipe(Effect.orDie)
+}, Effect.orDie)
+
+const itemsOf = Effect.fnUntraced(function* (file: (name: string) => Effect.Effect<Uint8Array>) {
   const manifest = readManifest(yield* file(MANIFEST))
   if ("code" in manifest) return []
   const test = manifest.resources.find(({ type }) => /^imsqti_test/u.test(type))
@@ -196,8 +209,6 @@ const variablesOf = (item: ItemRef, position: number, { answers, score }: Sat, a
   ]
 })
 
-const encodeName = (name: string): string => name.split("/").map(encodeURIComponent).join("/")
-
 const send = (base: string, method: string, path: string, token: string, body?: Schema.Json) =>
   Effect.promise(() =>
     fetch(base + path, {
@@ -222,12 +233,6 @@ const call = Effect.fnUntraced(function* <A, I>(
   const json = yield* Effect.promise(() => answer.json())
   if (!answer.ok) return yield* refused(json)
   return yield* Effect.orDie(Schema.decodeUnknownEffect(schema)(json))
-})
-
-const read = Effect.fnUntraced(function* (base: string, path: string, token: string) {
-  const answer = yield* send(base, "GET", path, token)
-  if (!answer.ok) return yield* refused(yield* Effect.promise(() => answer.json()))
-  return new Uint8Array(yield* Effect.promise(() => answer.arrayBuffer()))
 })
 
 const refused = Effect.fnUntraced(function* (json: unknown) {

@@ -32,7 +32,7 @@ describe("a device that is served", () => {
           })
         )
         yield* refused(device, "E_DATA_BUSY", ["device", "serve"])
-        const revised = join(DEMO, "packages", "fractions-revised-qti22.zip")
+        const revised = join(DEMO, "packages", "fractions-revised-qti30.zip")
         yield* done(central.data, "central", "publish", revised, "--id", "fractions")
         const synced = yield* report(device, "sync")
         assert.nestedPropertyVal(synced, "counts.delivery.updated", 1)

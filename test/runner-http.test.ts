@@ -12,6 +12,7 @@ import { DEMO } from "./support/testferry.ts"
 import { HALL, synced, TAKERS } from "./support/town.ts"
 
 const RIVERS = path.join(DEMO, "packages/rivers-qti21.zip")
+const KEYS = /correct-?response|response-?processing|mapp(?:ing|ed)/iu
 const SOURCE = path.join(DEMO, "packages/src/rivers-qti21")
 
 /** An exam whose device also has a real package, and its door. */
@@ -56,7 +57,9 @@ describe("a test runner", () => {
         )
         for (const { path: name } of files) {
           const file = yield* get(`${at}/files/${name}`)
-          assert.isTrue(file.bytes.equals(fs.readFileSync(path.join(SOURCE, name))), name)
+          const source = fs.readFileSync(path.join(SOURCE, name))
+          if (name.startsWith("items/")) assert.notMatch(file.text, KEYS, name)
+          else assert.isTrue(file.bytes.equals(source), name)
           assert.strictEqual(file.headers.get("x-content-type-options"), "nosniff")
         }
         const whole = fs.readFileSync(path.join(SOURCE, "media/river-map.png"))
@@ -65,11 +68,10 @@ describe("a test runner", () => {
         assert.strictEqual(part.headers.get("content-type"), "image/png")
         assert.strictEqual(part.headers.get("content-range"), `bytes 100-299/${whole.length}`)
         assert.isTrue(part.bytes.equals(whole.subarray(100, 300)))
-        const xml = yield* get(`${at}/files/items/nile.xml`, { range: "bytes=10-19" })
-        assert.strictEqual(
-          xml.text,
-          fs.readFileSync(path.join(SOURCE, "items/nile.xml"), "utf8").slice(10, 20)
-        )
+        const item = yield* get(`${at}/files/items/mouth.xml`, { range: "bytes=10-19" })
+        assert.strictEqual(item.status, 200)
+        assert.include(item.text, "Interaction")
+        assert.include(item.text, `src="${at}/files/media/river-map.png"`)
         assert.strictEqual((yield* get(`${at}/files/${"..%2f".repeat(3)}etc/passwd`)).status, 404)
 
         const items = ["lengths", "borders", "mouth", "nile"]
