@@ -55,6 +55,8 @@ export interface FoundBundle {
   /** How many volumes it has by their names, and the paths of those that are here, by number. */
   readonly of: number
   readonly volumes: ReadonlyMap<number, string>
+  /** Bundles of this stream that lie there as well and were left out: nobody cleans that stick. */
+  readonly left: number
 }
 
 /** The medium did not give the bytes: it was pulled, or it is failing. */

@@ -68,6 +68,8 @@ export interface Imported {
   readonly clockBehind: boolean
   /** Bundles on the medium that were not looked at. */
   readonly others: ReadonlyArray<Pick<FoundBundle, "stream" | "seq">>
+  /** Bundles for this device that were not even named: there are too many of them. */
+  readonly left: number
 }
 
 /** Fails with BundleRefused, NotEnrolled or SyncRunning; the rest is in the report. */
@@ -100,12 +102,14 @@ const take = Effect.fnUntraced(function* (
   const now = yield* Clock.currentTimeMillis
   const seen = {
     others: found.filter((one) => one !== chosen).map(({ seq, stream }) => ({ seq, stream })),
+    left: chosen.left,
     clockBehind: clockIsBehind(now, yield* streams.floor)
   }
   const checked = yield* check(chosen, membership, now, options)
   const { bundle, judgement } = checked
   if (judgement === "already applied") {
-    // A kill may have come before this.
+    // A kill may have come before each of these.
+    const brought = options.dryRun ? NOTHING_HEARD : yield* hearAgain(checked, chosen)
     yield* incoming.drop(bundle.digest)
     const receiptWritten = options.dryRun
       ? false
@@ -114,7 +118,7 @@ const take = Effect.fnUntraced(function* (
       ...seen,
       bundle,
       judgement,
-      receipts: notes,
+      receipts: together(notes, brought),
       synced: Option.none(),
       ahead: [],
       applied: true,
@@ -140,6 +144,18 @@ const take = Effect.fnUntraced(function* (
   } satisfies Imported
 })
 
+/** The receipts of a bundle that was applied before; none where the medium does not give them. */
+const hearAgain = Effect.fnUntraced(
+  function* ({ bundle, opened }: Checked, found: FoundBundle) {
+    const { digest, manifest } = bundle
+    const volumes = new Set(found.volumes.keys())
+    const files = filesOf(manifest).slice(0, 1)
+    yield* demandWhole(yield* collectParts({ bundle: digest, manifest, opened, volumes }, files))
+    return yield* hearAll((yield* openIndex(bundle, readOutwardIndex)).receipts)
+  },
+  Effect.catchTag("BundleRefused", () => Effect.succeed(NOTHING_HEARD))
+)
+
 const search = Effect.fnUntraced(function* (from: string, membership: Membership) {
   const medium = yield* Medium
   const found = yield* medium.find(from)
@@ -163,7 +179,8 @@ const withoutBundle = Effect.fnUntraced(function* (
     applied: false,
     receiptWritten: false,
     clockBehind: false,
-    others: []
+    others: [],
+    left: 0
   } satisfies Imported
 })
 

@@ -10,12 +10,17 @@ import type { Content, Period } from "../domain/entity.ts"
 import { NO_COUNTS } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
 import { DeliveryRecord } from "../domain/record.ts"
-import { Atomic, Blobs, Catalogue, History, Packages, Secrets } from "./ports.ts"
+import { Atomic, Blobs, Catalogue, History, type Inspected, Packages, Secrets } from "./ports.ts"
+import { type Origin, Origins } from "./prepare-ports.ts"
 import { report } from "./progress.ts"
 import { refreshConcerned } from "./refresh.ts"
 
 export interface Publication {
   readonly file: string
+  /** What is known of `file`, when somebody has looked into it already. */
+  readonly inspected?: Inspected
+  /** What `file` was made from, when its author made something else. */
+  readonly original?: { readonly file: string; readonly qti: string }
   /** Names the delivery; without it a new one is made. */
   readonly id: EntityId | undefined
   readonly label: string | undefined
@@ -43,7 +48,7 @@ export const publish = Effect.fn("publish")(function* (publication: Publication)
   const packages = yield* Packages
   const catalogue = yield* Catalogue
   const secrets = yield* Secrets
-  const inspected = yield* packages.inspect(publication.file)
+  const inspected = publication.inspected ?? (yield* packages.inspect(publication.file))
   const measured = yield* packages.measure(publication.file)
   const id = publication.id ?? (yield* secrets.newId("dlv"))
   const known = (yield* catalogue.byIds([id])).get(id)
@@ -78,7 +83,8 @@ export const publish = Effect.fn("publish")(function* (publication: Publication)
     ...sealed,
     ...(maxExecutions === undefined ? {} : { maxExecutions })
   })
-  const offered = yield* keep(record, before === undefined, began)
+  const origin = same ? undefined : yield* originOf(publication, record)
+  const offered = yield* keep(record, origin, before === undefined, began)
   return { ...said, applied: true, offered } satisfies Published
 })
 
@@ -88,9 +94,7 @@ const seal = Effect.fnUntraced(function* (
   qti: string,
   measured: { readonly size: number; readonly sha256: Content["plainSha256"] }
 ) {
-  const packages = yield* Packages
   const secrets = yield* Secrets
-  const blobs = yield* Blobs
   const { identity, recipient } = yield* secrets.newIdentity
   yield* report({
     kind: "sealing",
@@ -100,7 +104,7 @@ const seal = Effect.fnUntraced(function* (
     total: 1,
     totalBytes: measured.size
   })
-  const { blob, size } = yield* blobs.add(secrets.sealStream(recipient, packages.bytes(file)))
+  const { blob, size } = yield* sealedBlob(file, recipient)
   yield* report({
     kind: "sealing",
     label: "Sealing the package",
@@ -122,8 +126,43 @@ const seal = Effect.fnUntraced(function* (
   return { content, sealedIdentity: yield* secrets.toVault(identity) }
 })
 
+const sealedBlob = Effect.fnUntraced(function* (file: string, recipient: Content["recipient"]) {
+  const packages = yield* Packages
+  const secrets = yield* Secrets
+  const blobs = yield* Blobs
+  return yield* blobs.add(secrets.sealStream(recipient, packages.bytes(file)))
+})
+
+/** Seals the original to the key of the content that was made from it; it stays at central. */
+const originOf = Effect.fnUntraced(function* (
+  { original }: Publication,
+  { content, id }: DeliveryRecord
+) {
+  if (original === undefined) return undefined
+  const packages = yield* Packages
+  const measured = yield* packages.measure(original.file)
+  const { blob } = yield* sealedBlob(original.file, content.recipient)
+  const origin: Origin = {
+    delivery: id,
+    version: content.version,
+    plainSha256: content.plainSha256,
+    originalSha256: measured.sha256,
+    originalSize: measured.size,
+    blob,
+    qti: original.qti,
+    at: yield* Clock.currentTimeMillis
+  }
+  return origin
+})
+
 /** The sealed bytes are durable by now: a row never names a blob that is not there. */
-const keep = Effect.fnUntraced(function* (record: DeliveryRecord, created: boolean, began: number) {
+const keep = Effect.fnUntraced(function* (
+  record: DeliveryRecord,
+  origin: Origin | undefined,
+  created: boolean,
+  began: number
+) {
+  const origins = yield* Origins
   const atomic = yield* Atomic
   const catalogue = yield* Catalogue
   const history = yield* History
@@ -131,6 +170,7 @@ const keep = Effect.fnUntraced(function* (record: DeliveryRecord, created: boole
     Effect.gen(function* () {
       const concerned = yield* catalogue.concerned([record.id])
       yield* catalogue.put([record])
+      if (origin !== undefined) yield* origins.put(origin)
       const offered = yield* refreshConcerned(concerned, [record.id])
       const now = yield* Clock.currentTimeMillis
       yield* history.append({

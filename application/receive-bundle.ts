@@ -42,6 +42,8 @@ import { NOTHING_CARRIED, receiveCarried, writeReceipts } from "./receive-carrie
 export interface ReceivedBundle {
   readonly device: string
   readonly seq: number
+  /** Bundles of this device that were not looked at: there are too many of them. */
+  readonly left: number
   readonly result: Result.Result<
     | { readonly status: "received" | "already" }
     | { readonly status: "quarantined"; code: BundleCode },
@@ -83,7 +85,7 @@ const receiveOne = Effect.fnUntraced(function* (from: string, found: FoundBundle
   const device = found.stream.slice(4)
   const now = yield* Clock.currentTimeMillis
   const attempt = yield* Effect.result(Effect.scoped(receive(found, now)))
-  const told = { device, seq: found.seq }
+  const told = { device, seq: found.seq, left: found.left }
   if (Result.isFailure(attempt)) {
     yield* remember(device, "refused", `${attempt.failure.code}: ${attempt.failure.detail}`)
     const result: ReceivedBundle["result"] = Result.fail(attempt.failure)

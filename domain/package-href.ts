@@ -65,6 +65,46 @@ export const join = (from: string, relative: string): string | undefined => {
   return segments.join("/")
 }
 
+/** What `relinked` must know: the files before, and what each is called after. */
+export interface Renaming {
+  readonly files: FileNames
+  readonly names: ReadonlyMap<string, string>
+}
+
+/**
+ * Gives a reference as it must be written in `document` (its new name), having been found in `from`
+ * (an old name). A reference that any browser follows to the same file stays as the author wrote it.
+ */
+export const relinked = (
+  { files, names }: Renaming,
+  from: string,
+  document: string,
+  href: string
+): string => {
+  const target = resolve(files, from, href)
+  if (target._tag !== "Inside") return href
+  const clean = href.replace(/[\p{Cc}]/gu, "").trim()
+  const cut = clean.replace(/[?#].*$/su, "")
+  const name = names.get(target.path) ?? target.path
+  const plain = decode(cut)
+  const isPlain = join(from, plain) === target.path && plain === plain.normalize("NFC")
+  const stays = name === target.path && folder(from) === folder(document) && !plain.includes("\\")
+  if (isPlain && stays) return href
+  const isCut = isPlain || join(from, cut) === target.path || join(from, plain) === target.path
+  return relative(document, name) + (isCut ? (/#.*$/su.exec(clean)?.[0] ?? "") : "")
+}
+
+const folder = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1)
+
+/** The way from one file of a package to another. */
+const relative = (from: string, to: string): string => {
+  const here = from.split("/").slice(0, -1)
+  const there = to.split("/")
+  let same = 0
+  while (same < here.length && same < there.length - 1 && here[same] === there[same]) same += 1
+  return [...here.slice(same).map(() => ".."), ...there.slice(same)].join("/")
+}
+
 const schemeOf = (href: string): Target | undefined => {
   if (/^[/\\]{2}/u.test(href)) return { _tag: "Remote" }
   const scheme = /^([a-z][a-z0-9+.-]*):/iu.exec(href)?.[1]?.toLowerCase()

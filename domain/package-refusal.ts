@@ -37,6 +37,10 @@ export const REFUSALS = [
   "wrong-root",
   "unknown-version",
   "reference-loop",
+  "unresolved-include",
+  "unsupported-interaction",
+  "conversion",
+  "item-fails",
   "nothing-to-play"
 ] as const
 
@@ -52,7 +56,7 @@ export const WARNINGS = [
   "broken-link",
   "missing-style-part",
   "unknown-scoring-template",
-  "unsupported-interaction",
+  "custom-operator",
   "program-file",
   "encoding"
 ] as const

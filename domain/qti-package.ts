@@ -23,6 +23,7 @@ import {
   type Version,
   versionOf
 } from "./qti-document.ts"
+import { interactionFindings } from "./qti-interactions.ts"
 import { missingText, referenceFindings } from "./qti-references.ts"
 import { type ItemInTest, repeated, route } from "./qti-route.ts"
 
@@ -210,19 +211,6 @@ const versionWarnings = (versions: ReadonlySet<Version>): ReadonlyArray<Finding>
 
 const isQti = ({ root }: PackageDocument): boolean =>
   root === "assessmentTest" || root === "assessmentItem" || root === "assessmentSection"
-
-/** What the player can't show yet: accepted, because a person may grade or skip the item. */
-const interactionFindings = (model: PackageModel): ReadonlyArray<Finding> =>
-  [...model.documents.values()].flatMap(({ path, interactions }) =>
-    interactions
-      .filter((name) => UNSUPPORTED.has(name))
-      .map((name): Finding => {
-        const detail = `uses ${name}, which the player may not show or score. Try the item before exam day.`
-        return { code: "unsupported-interaction", file: path, detail }
-      })
-  )
-
-const UNSUPPORTED = new Set(["drawingInteraction", "customInteraction", "customOperator"])
 
 const documentOf = (model: PackageModel, resource: Resource): PackageDocument | undefined => {
   const target = resolve(model.files, resource.from, resource.href ?? "")

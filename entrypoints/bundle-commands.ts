@@ -215,6 +215,7 @@ export const ImportReport = Schema.Struct({
   receiptWritten: Schema.Boolean,
   clockBehind: Schema.Boolean,
   others: Schema.Array(Schema.Struct({ stream: Schema.String, seq: Schema.Int })),
+  left: Schema.Int,
   exit: ItemsLeft
 })
 export type ImportReport = typeof ImportReport.Type
@@ -265,6 +266,7 @@ export const ReceiveReport = Schema.Struct({
     Schema.Struct({
       device: Schema.String,
       seq: Schema.Int,
+      left: Schema.Int,
       status: Schema.Literals(["received", "already", "quarantined", "refused"]),
       refused: Schema.NullOr(Refused),
       receiptWritten: Schema.Boolean,

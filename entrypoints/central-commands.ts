@@ -7,6 +7,7 @@ import { importEligibilities } from "../application/import-eligibilities.ts"
 import { importPeople } from "../application/import-people.ts"
 import * as Clients from "../application/manage-clients.ts"
 import { type Client, Clients as ClientsPort, History } from "../application/ports.ts"
+import { preparePackage } from "../application/prepare-package.ts"
 import { deliveryId, publish } from "../application/publish.ts"
 import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
@@ -24,8 +25,9 @@ import { carryCommands } from "./carry-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
 import { servedOpening } from "./opening-commands.ts"
+import { listContents } from "./package-commands.ts"
 import { recordCommands } from "./record-commands.ts"
-import { fromNoSpace, fromPackage } from "./refusals.ts"
+import { fromConverterMissing, fromNoSpace, fromPackage } from "./refusals.ts"
 import { resultsKeyCommands } from "./results-key-commands.ts"
 import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
@@ -120,30 +122,43 @@ export const publishPackage = defineCommand({
     label: Schema.String,
     version: Schema.Int,
     qti: Schema.String,
+    /** The version that the package was in. */
+    was: Schema.String,
     items: Schema.Int,
     warnings: Schema.Array(Schema.String),
     content: Schema.Literals(["new", "next", "same"]),
     applied: Schema.Boolean,
     offered: Schema.Int
   }),
-  run: (args) =>
-    publish({
-      file: args.file,
-      id: args.id === null ? undefined : deliveryId(args.id),
-      label: args.label ?? undefined,
-      period: {
-        ...(args.from === null ? {} : { from: args.from }),
-        ...(args.to === null ? {} : { to: args.to })
-      },
-      maxExecutions: args.maxExecutions ?? undefined,
-      proctored: args.proctored,
-      dryRun: args.dryRun
-    }).pipe(
-      Effect.catchTags({
-        PackageFaulty: (error) => Effect.fail(fromPackage(args.file, error)),
-        NoSpace: (error) => Effect.fail(fromNoSpace(error))
+  run: Effect.fn("publishPackage")(
+    function* (args) {
+      const prepared = yield* preparePackage(args.file)
+      const published = yield* publish({
+        file: prepared.file,
+        inspected: prepared,
+        ...(prepared.isChanged ? { original: { file: args.file, qti: prepared.was } } : {}),
+        id: args.id === null ? undefined : deliveryId(args.id),
+        label: args.label ?? undefined,
+        period: {
+          ...(args.from === null ? {} : { from: args.from }),
+          ...(args.to === null ? {} : { to: args.to })
+        },
+        maxExecutions: args.maxExecutions ?? undefined,
+        proctored: args.proctored,
+        dryRun: args.dryRun
       })
-    )
+      return { ...published, was: prepared.was }
+    },
+    (run, { file }) =>
+      run.pipe(
+        Effect.catchTags({
+          PackageFaulty: (error) => Effect.fail(fromPackage(file, error)),
+          ConverterMissing: () => Effect.fail(fromConverterMissing(file, "published")),
+          NoSpace: (error) => Effect.fail(fromNoSpace(error))
+        }),
+        Effect.scoped
+      )
+  )
 })
 
 const ClientReport = Schema.Struct({
@@ -353,6 +368,7 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   publishPackage,
   removeEntities,
   listEntities,
+  listContents,
   ltiConsumerAdd,
   restored,
   devicesList,

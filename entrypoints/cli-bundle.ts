@@ -178,6 +178,7 @@ const showImport = (report: ImportReport): string =>
     ...(report.sync === null ? [] : [showSync(report.sync)]),
     ...report.ahead.map((one) => `${one}: this machine is already further than the bundle.`),
     ...(report.applied && !report.already ? [`Bundle ${report.seq} is imported.`] : []),
+    ...showLeft("", report.left),
     ...(report.receiptWritten
       ? ["A receipt for the office lies on the stick."]
       : report.applied
@@ -216,8 +217,17 @@ const showReceived = ({ bundles, receipts }: ReceiveReport): string =>
       refused === null ? [] : [`${refused.why} ${refused.todo}`]
     ),
     ...bundles.flatMap(({ carried, device }) => showPutAside(device, carried)),
+    ...new Set(bundles.flatMap(({ device, left }) => showLeft(`${device}: `, left))),
     `${count(receipts)} receipts told something new.`
   ].join("\n")
+
+/** A stick that nobody cleans. */
+const showLeft = (whose: string, left: number): ReadonlyArray<string> =>
+  left === 0
+    ? []
+    : [
+        `${whose}${count(left)} older bundles were not looked at. Remove old bundles from the stick.`
+      ]
 
 const showPutAside = (
   device: string,

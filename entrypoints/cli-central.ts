@@ -13,6 +13,7 @@ import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
 import { credentials, devices } from "./cli-clients.ts"
+import { contentsTree, convertTree } from "./cli-packages.ts"
 import { centralKeysTree } from "./cli-results-keys.ts"
 import { revocationsTree, revokeBundleTree } from "./cli-revocations.ts"
 import { rootTree } from "./cli-root.ts"
@@ -203,7 +204,8 @@ const publish = Command.make(
         [
           ...report.warnings.map((warning) => `warning: ${warning}`),
           `${report.applied ? "Published" : "Would publish"} "${report.label}" as ${report.id}: ` +
-            `QTI ${report.qti}, ${report.items} items, content version ${report.version}` +
+            `QTI ${report.qti}${report.was === report.qti ? "" : ` made from ${report.was}`}, ` +
+            `${report.items} items, content version ${report.version}` +
             (report.content === "same" ? " (the content is as before)" : "")
         ].join("\n")
     )
@@ -293,6 +295,8 @@ export const centralTree = Command.make("central").pipe(
       Command.withSubcommands([importUsers, importTestCenters, importEligibilities])
     ),
     publish,
+    convertTree,
+    contentsTree,
     list,
     remove,
     ltiConsumers,

@@ -47,7 +47,7 @@ export const change = Effect.fnUntraced(function* (directory: string, say: (text
   })
   say(`   eligibilities: ${report.updated} updated; Bastien Lemoine leaves, Nadia Okonkwo joins`)
   const published = yield* publish(
-    path.join(ASSETS, "packages", "fractions-revised-qti22.zip"),
+    path.join(ASSETS, "packages", "fractions-revised-qti30.zip"),
     "fractions"
   )
   say(`   "${published.label}": content version ${published.version}, sealed to a new key`)

@@ -187,8 +187,8 @@ const fillCatalogue = Effect.fnUntraced(function* (directory: string, say: (text
   const centers = yield* Central.importTestCenters.run({ ...options, file: csv("test-centers") })
   say(`   test centers: ${centers.report.created} created, in organisations "0123" and "123"`)
   for (const [file, id] of [
-    ["rivers-qti21", "rivers"],
-    ["fractions-qti22", "fractions"],
+    ["rivers-qti30", "rivers"],
+    ["fractions-qti30", "fractions"],
     ["soundscapes-qti30", "soundscapes"]
   ] as const) {
     const published = yield* publish(path.join(ASSETS, "packages", `${file}.zip`), id)

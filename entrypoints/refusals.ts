@@ -129,14 +129,33 @@ export const fromTries = ({ waitMillis }: TooManyTries): Refused =>
     todo: `Wait ${duration(waitMillis)}, then try again.`
   })
 
-export const fromPackage = (file: string, { reasons }: PackageFaulty): Refused =>
+/** What was to be done with a package. */
+type Doing = "published" | "converted"
+
+export const fromPackage = (
+  file: string,
+  { reasons }: PackageFaulty,
+  doing: Doing = "published"
+): Refused =>
   new Refused({
     code: "E_PACKAGE",
-    what: `${file} was not published; nothing was changed.`,
+    what: `${file} was not ${doing}; nothing was changed.`,
     why: reasons
       .map((reason) => (reason.file === "" ? reason.detail : `${reason.file}: ${reason.detail}`))
       .join("\n"),
-    todo: "Correct the package in the program that made it, export it again, and publish that."
+    todo: "Correct the package in the program that made it, export it again, and take that."
+  })
+
+export const fromConverterMissing = (file: string, doing: Doing): Refused =>
+  new Refused({
+    code: "E_CONVERTER_MISSING",
+    what: `${file} was not ${doing}; nothing was changed.`,
+    why:
+      "It is QTI 2.x. Devices play QTI 3.0, and the converter is not installed here: it needs " +
+      "saxon-js, which is free of charge but no free software, so it does not come with Testferry.",
+    todo:
+      "Install it once beside Testferry: npm install @citolab/qti-convert (with -g if Testferry was " +
+      "installed so). Or export the package as QTI 3.0."
   })
 
 export const fromNoSpace = ({ free, needed }: NoSpace): Refused =>

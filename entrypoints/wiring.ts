@@ -29,7 +29,10 @@ import * as IncomingFiles from "../infrastructure/incoming-files.ts"
 import * as MemoryVisitors from "../infrastructure/memory-visitors.ts"
 import * as OutgoingFiles from "../infrastructure/outgoing-files.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
+import * as PackagePreparing from "../infrastructure/package-preparing.ts"
 import { own } from "../infrastructure/process-lock.ts"
+import * as QtiConvertProcess from "../infrastructure/qti-convert-process.ts"
+import * as QtiScorer from "../infrastructure/qti-scorer.ts"
 import * as ResultSealer from "../infrastructure/result-sealer.ts"
 import * as SessionKeys from "../infrastructure/session-keys.ts"
 import * as SqlCatalogue from "../infrastructure/sql-catalogue.ts"
@@ -40,6 +43,7 @@ import * as SqlHoldings from "../infrastructure/sql-holdings.ts"
 import * as SqlLedgers from "../infrastructure/sql-ledgers.ts"
 import { type DatabaseTooNew, type Migrations, migrate } from "../infrastructure/sql-migrate.ts"
 import * as SqlOpened from "../infrastructure/sql-opened.ts"
+import * as SqlOrigins from "../infrastructure/sql-origins.ts"
 import * as SqlOutbox from "../infrastructure/sql-outbox.ts"
 import * as SqlReceipts from "../infrastructure/sql-receipts.ts"
 import * as SqlRecords from "../infrastructure/sql-records.ts"
@@ -85,6 +89,12 @@ export const layerCentral = (directory: string, settings: CentralSettings) =>
 /** What central's programs may use. */
 export type CentralPorts = Layer.Success<ReturnType<typeof layerCentral>>
 
+/** What makes of a package the form that devices play. */
+export const layerPreparing = Layer.merge(
+  Layer.provide(PackagePreparing.layer, QtiConvertProcess.layer()),
+  QtiScorer.layer()
+)
+
 /** Central's ports over a database, blobs and tokens that are given. */
 export const layerCentralWith = (
   keys: FileKeys,
@@ -102,6 +112,8 @@ export const layerCentralWith = (
     SqlLedgers.layerAccounts,
     layerAtomic,
     PackageFiles.layerPackages,
+    layerPreparing,
+    SqlOrigins.layer,
     CryptoPorts.layerHashing,
     CryptoPorts.layerOpener,
     CryptoPorts.layerPasswords(cost),

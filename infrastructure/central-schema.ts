@@ -300,6 +300,24 @@ const receipts = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** The packages that contents were made from, where they had to be changed to be played. */
+const origins = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE package_origins (
+      delivery TEXT NOT NULL,
+      version ${integer} NOT NULL,
+      plain_sha256 TEXT NOT NULL,
+      original_sha256 TEXT NOT NULL,
+      original_size ${integer} NOT NULL,
+      blob TEXT NOT NULL,
+      qti TEXT NOT NULL,
+      at_ms ${integer} NOT NULL,
+      PRIMARY KEY (delivery, version)
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
@@ -310,5 +328,6 @@ export const centralMigrations = {
   "0007_bundles": devices,
   "0008_records": records,
   "0009_opened": opened,
-  "0010_receipts": receipts
+  "0010_receipts": receipts,
+  "0011_origins": origins
 }

@@ -17,7 +17,7 @@ import { Digest } from "../domain/id.ts"
 import type { PackageRefused } from "../domain/package-refusal.ts"
 import { openRandom, type RandomPlain, READ_BYTES_MAX } from "./age-stream.ts"
 import { openFile } from "./file-source.ts"
-import { inspectPackage } from "./qti-reader.ts"
+import { inspectPackage, type PackageReport } from "./qti-reader.ts"
 import { STORED } from "./zip-entries.ts"
 import { openPackage } from "./zip-package.ts"
 
@@ -28,12 +28,7 @@ export const layerPackages = Layer.succeed(Packages, {
   inspect: (file) =>
     openFile(file).pipe(
       Effect.flatMap(inspectPackage),
-      Effect.map(({ items, title, version, warnings }) => ({
-        qti: version,
-        title,
-        items: items.length,
-        warnings: warnings.map(({ detail, file: name }) => `${name}: ${detail}`)
-      })),
+      Effect.map(inspectedOf),
       Effect.scoped,
       Effect.mapError(({ reasons }: PackageRefused) => new PackageFaulty({ reasons }))
     ),
@@ -50,6 +45,14 @@ export const layerPackages = Layer.succeed(Packages, {
       )
       return { size, sha256: Digest.make(hash.digest("hex")) }
     })
+})
+
+/** What is told of a package that can be published. */
+export const inspectedOf = ({ items, title, version, warnings }: PackageReport) => ({
+  qti: version,
+  title,
+  items: items.length,
+  warnings: warnings.map(({ detail, file }) => (file === "" ? detail : `${file}: ${detail}`))
 })
 
 const fileBytes = (file: string): Stream.Stream<Uint8Array> =>

@@ -35,6 +35,18 @@ export interface PackageReport extends Accepted {
  * defect. Nothing is written.
  */
 export const inspectPackage = Effect.fn("inspectPackage")(function* (source: ByteSource) {
+  return (yield* readPackage(source)).report
+})
+
+/** A package that can be published, open: read from it before its source closes. */
+export interface ReadPackage {
+  readonly opened: OpenedPackage
+  readonly model: PackageModel
+  readonly report: PackageReport
+}
+
+/** Inspects a package like `inspectPackage`, and gives what was read of it as well. */
+export const readPackage = Effect.fn("readPackage")(function* (source: ByteSource) {
   const opened = yield* openPackage(source)
   const model = yield* readModel(opened)
   const judged = judge(model)
@@ -44,7 +56,7 @@ export const inspectPackage = Effect.fn("inspectPackage")(function* (source: Byt
   const sizes = [...opened.entries.values()].map(({ size }) => size)
   const bytes = sizes.reduce((sum, size) => sum + size, 0)
   const report: PackageReport = { ...judged.success, files: sizes.length, bytes }
-  return report
+  return { opened, model, report } satisfies ReadPackage
 })
 
 const readModel = Effect.fnUntraced(function* (opened: OpenedPackage) {
@@ -73,7 +85,7 @@ const readModel = Effect.fnUntraced(function* (opened: OpenedPackage) {
 })
 
 /** How a file is read. Only what QTI files are made of must be free of any DOCTYPE. */
-type Kind = "qti" | "svg" | "css" | "html"
+export type Kind = "qti" | "svg" | "css" | "html"
 
 const scan = (bytes: Uint8Array, path: string, kind: Kind): Scanned => {
   if (kind === "css") return { document: scanCss(bytes, path), findings: [] }
@@ -110,11 +122,17 @@ const resourceDocuments = (
 /** What a browser shows and could run, wherever it is mentioned. */
 const presentations = (files: FileNames): ReadonlyArray<readonly [string, Kind]> =>
   [...files.names].flatMap((name): ReadonlyArray<readonly [string, Kind]> => {
-    const extension = /\.([a-z]+)$/iu.exec(name)?.[1]?.toLowerCase()
-    if (extension === "svg" || extension === "xhtml") return [[name, "svg"]]
-    if (extension === "html" || extension === "htm") return [[name, "html"]]
-    return extension === "css" ? [[name, "css"]] : []
+    const kind = presentationOf(name)
+    return kind === undefined ? [] : [[name, kind]]
   })
+
+/** How a file that a browser shows is read, by its name. */
+export const presentationOf = (name: string): Kind | undefined => {
+  const extension = /\.([a-z]+)$/iu.exec(name)?.[1]?.toLowerCase()
+  if (extension === "svg" || extension === "xhtml") return "svg"
+  if (extension === "html" || extension === "htm") return "html"
+  return extension === "css" ? "css" : undefined
+}
 
 const followed = (files: FileNames, document: PackageDocument): ReadonlyArray<string> =>
   document.references

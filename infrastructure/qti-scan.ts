@@ -76,7 +76,7 @@ const remoteInHtml = (file: string, line: number): Finding => ({
 })
 
 /** `qti-assessment-item-ref` and `assessmentItemRef` are one name. */
-const canonical = (local: string): string =>
+export const canonical = (local: string): string =>
   local.startsWith("qti-")
     ? local.slice(4).replace(/-([a-z])/gu, (_, letter: string) => letter.toUpperCase())
     : local
@@ -130,7 +130,7 @@ const kindOf = (
   return HREFS.get(name) ?? "link"
 }
 
-const XINCLUDE = "http://www.w3.org/2001/XInclude"
+export const XINCLUDE = "http://www.w3.org/2001/XInclude"
 const SVG = "http://www.w3.org/2000/svg"
 
 const styleParts = (css: string, element: string, line: number): ReadonlyArray<Reference> =>

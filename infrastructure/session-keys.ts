@@ -20,6 +20,14 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 export const layer = Layer.sync(SessionKeys, () => {
   const keys = new Map<ExecutionId, Uint8Array>()
+  const forget = (execution: ExecutionId) => {
+    keys.get(execution)?.fill(0)
+    keys.delete(execution)
+  }
+  const keep = (execution: ExecutionId, key: Uint8Array) => {
+    forget(execution)
+    keys.set(execution, key)
+  }
   const keyOf = (execution: ExecutionId) =>
     Effect.suspend(() => {
       const key = keys.get(execution)
@@ -34,7 +42,8 @@ export const layer = Layer.sync(SessionKeys, () => {
       const key = randomBytes(KEY_BYTES)
       const said = Buffer.from(canonical({ execution, key: key.toString("base64") }))
       const box = yield* Effect.orDie(AgeFile.seal(recipients, said))
-      keys.set(execution, key)
+      said.fill(0)
+      keep(execution, key)
       return Buffer.from(box).toString("base64")
     }),
     unlock: Effect.fnUntraced(function* (execution, keyBox, identities) {
@@ -44,8 +53,9 @@ export const layer = Layer.sync(SessionKeys, () => {
         () => new Unopenable()
       )
       const key = readKey(execution, Buffer.from(bytes).toString("utf8"))
+      bytes.fill(0)
       if (key === undefined) return yield* new Unopenable()
-      keys.set(execution, key)
+      keep(execution, key)
     }),
     isUnlocked: (execution) => Effect.sync(() => keys.has(execution)),
     seal: (execution, name, text) =>
@@ -63,11 +73,7 @@ export const layer = Layer.sync(SessionKeys, () => {
           catch: () => new Unopenable()
         })
       ),
-    forget: (execution) =>
-      Effect.sync(() => {
-        keys.get(execution)?.fill(0)
-        keys.delete(execution)
-      })
+    forget: (execution) => Effect.sync(() => forget(execution))
   })
 })
 

@@ -111,14 +111,13 @@ export const namesIn = Effect.fnUntraced(function* (folder: string) {
     }
     return found
   }).pipe(Effect.catchIf(isAbsent, () => Effect.succeed([])))
-  if (names.length > NAMES_MAX) return yield* tooMany(folder, NAMES_MAX)
-  return names
+  return names.length > NAMES_MAX ? yield* tooMany(folder) : names
 })
 
-export const tooMany = (folder: string, max: number) =>
+const tooMany = (folder: string) =>
   new BundleRefused({
     code: "E_ZIP_LIMITS",
-    detail: `${folder} holds more than ${max} files`,
+    detail: `${folder} holds more than ${NAMES_MAX} files; remove what is old`,
     damages: [],
     missing: []
   })

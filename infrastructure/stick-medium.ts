@@ -2,6 +2,7 @@
  * Reads bundles from a stick: finds them by the names of their volumes, and opens all volumes of one
  * together (format §2.1, §2.2). Nothing is verified here but the form of the volumes.
  */
+import { lstat } from "node:fs/promises"
 import path from "node:path"
 import { Effect, Layer, Result } from "effect"
 import {
@@ -15,19 +16,19 @@ import type { Signed } from "../domain/enrolment.ts"
 import { ROOTS_MAX, SIGNATURES_MAX } from "../domain/volume-contents.ts"
 import { parseEntryName, parseVolumeName, printEntryName } from "../domain/volume-name.ts"
 import type { MediaError, ZipVolumeRefused } from "../domain/volume-refusal.ts"
+import { attempt } from "./media-file.ts"
 import {
   isAbsent,
   locate,
   namesIn,
   type Place,
   type StreamFolder,
-  streamFolders,
-  tooMany
+  streamFolders
 } from "./stick-folders.ts"
 import { mediaFailed, readNotes, writeNote } from "./stick-notes.ts"
 import { type OpenedVolume, openVolume } from "./zip-volume-reader.ts"
 
-/** Two whole bundles of 99 volumes: more than a stick should ever carry in one stream. */
+/** Two whole bundles of 99 volumes, or half a year of small ones: of a crowd the newest are read. */
 export const VOLUME_FILES_MAX = 200
 /** Times that a volume is opened before it counts as unreadable: a worn stick often gives in. */
 const OPEN_TRIES = 3
@@ -37,9 +38,11 @@ const find = Effect.fn("Medium.find")(
     const place = yield* locate(from)
     if (place === undefined) return yield* nothing(from)
     const found: Array<FoundBundle> = []
-    for (const folder of yield* streamFolders(place)) found.push(...(yield* bundlesIn(folder)))
-    const wanted = found.filter((bundle) => isMeant(bundle, place))
-    return wanted.length === 0 ? yield* nothing(from) : wanted.sort(byPlace)
+    for (const folder of yield* streamFolders(place)) {
+      const meant = (yield* bundlesIn(folder)).filter((bundle) => isMeant(bundle, place))
+      found.push(...(yield* newestOf(meant)))
+    }
+    return found.length === 0 ? yield* nothing(from) : found.sort(byPlace)
   },
   (effect, from) =>
     Effect.catchTag(effect, "MediaError", (error) =>
@@ -64,20 +67,49 @@ const byPlace = (a: FoundBundle, b: FoundBundle): number =>
 /** Whatever has the name of a volume counts: that it is none is said when it is opened. */
 const bundlesIn = Effect.fnUntraced(function* ({ folder, stream }: StreamFolder) {
   const bundles = new Map<string, FoundBundle & { readonly volumes: Map<number, string> }>()
-  let files = 0
   for (const { name } of yield* namesIn(folder)) {
     const volume = parseVolumeName(name)
     if (volume === undefined) continue
-    files += 1
-    if (files > VOLUME_FILES_MAX) return yield* tooMany(folder, VOLUME_FILES_MAX)
     const { seq, volumes: of } = volume
     const key = `${seq} ${of}`
-    const bundle = bundles.get(key) ?? { stream, seq, of, volumes: new Map() }
+    const bundle = bundles.get(key) ?? { stream, seq, of, volumes: new Map(), left: 0 }
     bundle.volumes.set(volume.volume, path.join(folder, name))
     bundles.set(key, bundle)
   }
   return [...bundles.values()]
 })
+
+/**
+ * As many of the newest bundles as may be read. Names do not tell their age for sure, since numbers
+ * begin anew with each epoch, and dates neither, since sticks are copied: so by turns the highest
+ * number and the latest date are taken.
+ */
+const newestOf = Effect.fnUntraced(function* (bundles: ReadonlyArray<FoundBundle>) {
+  const filesOf = (some: ReadonlyArray<FoundBundle>) =>
+    some.reduce((sum, { volumes }) => sum + volumes.size, 0)
+  if (filesOf(bundles) <= VOLUME_FILES_MAX) return bundles
+  const dated = yield* Effect.forEach(bundles, (bundle) =>
+    Effect.map(dateOf(bundle), (date) => ({ bundle, date }))
+  )
+  const byNumber = bundles.toSorted((a, b) => b.seq - a.seq)
+  const byDate = dated.sort((a, b) => b.date - a.date).map(({ bundle }) => bundle)
+  const taken = new Set<FoundBundle>()
+  for (const one of byNumber.flatMap((bundle, at) => [bundle, byDate[at] ?? bundle])) {
+    if (filesOf([...taken.add(one)]) <= VOLUME_FILES_MAX) continue
+    taken.delete(one)
+    break
+  }
+  return [...taken].map((bundle) => ({ ...bundle, left: bundles.length - taken.size }))
+})
+
+/** When its first volume that is here was written; long ago where that can't be read. */
+const dateOf = ({ volumes }: FoundBundle) => {
+  const [file = ""] = volumes.values()
+  return attempt(file, 0, () => lstat(file)).pipe(
+    Effect.map(({ mtimeMs }) => mtimeMs),
+    Effect.orElseSucceed(() => 0)
+  )
+}
 
 const open = Effect.fn("Medium.open")(function* ({ volumes }: FoundBundle) {
   const paths = [...volumes].sort(([a], [b]) => a - b).map(([, file]) => file)

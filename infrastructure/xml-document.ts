@@ -12,12 +12,16 @@ export const XML_BYTES_MAX = 16 * 1024 * 1024
 export const XML_DEPTH_MAX = 256
 
 export interface XmlAttribute {
+  /** With its prefix, as the author wrote it. */
+  readonly name: string
   readonly local: string
   readonly namespace: string
   readonly value: string
 }
 
 export interface XmlElement {
+  /** With its prefix, as the author wrote it. */
+  readonly name: string
   readonly local: string
   readonly namespace: string
   readonly attributes: ReadonlyArray<XmlAttribute>
@@ -30,6 +34,7 @@ export interface XmlVisitor {
   readonly close?: (path: ReadonlyArray<string>) => void
   readonly text?: (text: string, path: ReadonlyArray<string>, line: number) => void
   readonly instruction?: (target: string, body: string, line: number) => void
+  readonly doctype?: () => void
 }
 
 /** `refuse` any DOCTYPE, or `bare`: allow one that defines nothing, as drawing programs write. */
@@ -79,7 +84,7 @@ const walkText = (text: string, file: string, doctype: Doctype, visitor: XmlVisi
     throw new Fault({ code: "not-well-formed", file, detail })
   })
   parser.on("doctype", (declared) => {
-    if (doctype === "bare" && !declared.includes("[")) return
+    if (doctype === "bare" && !declared.includes("[")) return visitor.doctype?.()
     const detail =
       "it has a DOCTYPE, which can make a small file grow without end or load others. Remove the line that begins with <!DOCTYPE."
     throw new Fault({ code: "doctype", file, detail })
@@ -90,12 +95,14 @@ const walkText = (text: string, file: string, doctype: Doctype, visitor: XmlVisi
       const detail = `its elements are nested more than ${XML_DEPTH_MAX} deep. Simplify the file.`
       throw new Fault({ code: "xml-limit", file, detail })
     }
-    const attributes = Object.values(tag.attributes).map(({ local, uri, value }) => ({
+    const attributes = Object.values(tag.attributes).map(({ local, name, uri, value }) => ({
+      name,
       local,
       namespace: uri,
       value
     }))
-    visitor.open?.({ local: tag.local, namespace: tag.uri, attributes, line: parser.line }, path)
+    const { local, name, uri: namespace } = tag
+    visitor.open?.({ name, local, namespace, attributes, line: parser.line }, path)
   })
   parser.on("closetag", () => {
     visitor.close?.(path)

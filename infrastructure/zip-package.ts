@@ -140,7 +140,7 @@ async function* unpack(source: ByteSource, entry: PackageEntry): AsyncGenerator<
   let size = 0
   let sum = 0
   for await (const chunk of entry.method === STORED
-    ? packed(source, entry)
+    ? packedBytes(source, entry)
     : inflated(source, entry)) {
     size += chunk.length
     if (size > entry.size) throw damaged("it is longer than it says", entry.name)
@@ -151,7 +151,11 @@ async function* unpack(source: ByteSource, entry: PackageEntry): AsyncGenerator<
   if (sum !== entry.crc32) throw damaged("its checksum is wrong", entry.name)
 }
 
-async function* packed(source: ByteSource, entry: PackageEntry): AsyncGenerator<Uint8Array> {
+/** Gives the bytes of a file as they lie in the archive. */
+export async function* packedBytes(
+  source: ByteSource,
+  entry: PackageEntry
+): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < entry.compressedSize; at += CHUNK_BYTES) {
     const length = Math.min(CHUNK_BYTES, entry.compressedSize - at)
     yield await readExactly(source, entry.offset + at, length)
@@ -161,7 +165,7 @@ async function* packed(source: ByteSource, entry: PackageEntry): AsyncGenerator<
 async function* inflated(source: ByteSource, entry: PackageEntry): AsyncGenerator<Uint8Array> {
   const inflate = createInflateRaw()
   // The error comes out of the loop below; the callback only keeps it from being thrown twice.
-  pipeline(Readable.from(packed(source, entry)), inflate, () => {})
+  pipeline(Readable.from(packedBytes(source, entry)), inflate, () => {})
   try {
     for await (const chunk of inflate) yield chunk
   } catch (cause) {

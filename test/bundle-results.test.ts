@@ -9,6 +9,7 @@ import { submit } from "../application/submit.ts"
 import type { Signed } from "../domain/enrolment.ts"
 import { CUT, comeHome, cutFor, give, idOf, roundTrip, sendHome } from "./support/courier.ts"
 import { withIndex, withLines } from "./support/forge.ts"
+import { tamper } from "./support/observe.ts"
 import { sit } from "./support/sittings.ts"
 import { copyOf, newStick, withStick } from "./support/stick.ts"
 import { anotherDevice, type Town, town } from "./support/town.ts"
@@ -99,6 +100,29 @@ describe("results on a stick", () => {
       assert.strictEqual(yield* waiting(all), 0)
       assert.strictEqual((yield* kept(all)).length, 6)
     })
+  )
+
+  scenario(
+    "are settled by the same bundle, given again, when the device was killed before",
+    (all) =>
+      Effect.gen(function* () {
+        yield* roundTrip(all)
+        yield* all.on(sit())
+        const stick = newStick()
+        yield* sendHome(all, stick)
+        yield* comeHome(all, stick)
+        const next = newStick()
+        yield* cutFor(all, next)
+        yield* give(all, next)
+        // What a kill leaves between applying a bundle and hearing what it says of records.
+        yield* all.on(tamper("UPDATE outbox SET stage = 'sent'"))
+        const dry = yield* give(all, next, { dryRun: true })
+        assert.strictEqual(dry.receipts.heard, 0)
+        const again = yield* give(all, next)
+        assert.strictEqual(again.judgement, "already applied")
+        assert.deepInclude(again.receipts, { heard: 1, acknowledged: 2, results: 1, ignored: [] })
+        assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      })
   )
 
   scenario("that was lost are on the next one again, and central keeps each once", (all) =>

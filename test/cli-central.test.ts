@@ -128,7 +128,7 @@ describe.concurrent("central's catalogue", () => {
         const { data } = yield* office()
         const folder = yield* freshFolder()
         const bad = join(folder, "bad.zip")
-        fs.writeFileSync(bad, fs.readFileSync(zip("rivers-qti21")).subarray(0, 100_000))
+        fs.writeFileSync(bad, fs.readFileSync(zip("rivers-qti30")).subarray(0, 100_000))
         const before = yield* report(data, "central", "list", "delivery")
         const blobs = filesOf(join(data, "blobs"))
         const why = yield* refused(data, "E_PACKAGE", ["central", "publish", bad, "--id", "rivers"])
@@ -140,13 +140,13 @@ describe.concurrent("central's catalogue", () => {
           data,
           ...["central", "publish", zip("fractions-revised-qti22"), "--id", "fractions"]
         )
-        assert.include(next, "as dlv_fractions: QTI 2.2, 4 items, content version 2")
+        assert.include(next, "as dlv_fractions: QTI 3.0 made from 2.2, 4 items, content version 2")
         yield* refused(data, "E_STILL_NAMED", ["central", "remove", "dlv_rivers"])
         const fresh = yield* report(
           data,
           "central",
           "publish",
-          zip("rivers-qti21"),
+          zip("rivers-qti30"),
           "--id",
           "extra"
         )
@@ -163,7 +163,7 @@ describe.concurrent("central's catalogue", () => {
     () =>
       Effect.gen(function* () {
         const { data } = yield* office()
-        const rivers = zip("rivers-qti21")
+        const rivers = zip("rivers-qti30")
         const senseless = [
           ["publish", rivers, "--id", "with\nbreak"],
           ["publish", rivers, "--max-executions", "0"],
@@ -199,7 +199,7 @@ describe.concurrent("a central that is served", () => {
         const central = yield* office()
         const { data } = central
         const server = yield* serve(central)
-        const publish = ["central", "publish", "rivers-qti21.zip", "--id", "rivers"]
+        const publish = ["central", "publish", "rivers-qti30.zip", "--id", "rivers"]
         // The path is the caller's, not the server's.
         const said = yield* run(data, publish, { cwd: join(DEMO, "packages") })
         assert.include(said.stdout, "(the content is as before)", said.stderr)

@@ -32,7 +32,7 @@ describe("a device that is served", () => {
           })
         )
         yield* refused(device, "E_DATA_BUSY", ["device", "serve"])
-        const revised = join(DEMO, "packages", "fractions-revised-qti22.zip")
+        const revised = join(DEMO, "packages", "fractions-revised-qti30.zip")
         yield* done(central.data, "central", "publish", revised, "--id", "fractions")
         const synced = yield* report(device, "sync")
         assert.nestedPropertyVal(synced, "counts.delivery.updated", 1)
@@ -55,7 +55,10 @@ describe("a device that is served", () => {
         assert.strictEqual((yield* anew.ended).status, 130)
         assert.isFalse(fs.existsSync(left))
         const history = yield* done(device, "history")
-        assert.match(history, /^[^\n]+\n[^\n]+\n.* sync +dev_\w+ +done .*\n.* sync +dev_\w+ +done /u)
+        assert.match(
+          history,
+          /^[^\n]+\n[^\n]+\n.* sync +dev_\w+ +done .*\n.* sync +dev_\w+ +done /u
+        )
       }),
     LONG
   )

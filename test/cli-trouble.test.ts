@@ -86,7 +86,7 @@ describe.concurrent("trouble", () => {
     () =>
       Effect.gen(function* () {
         const { data } = yield* office()
-        const publish = ["central", "publish", join(DEMO, "packages", "rivers-qti21.zip")]
+        const publish = ["central", "publish", join(DEMO, "packages", "rivers-qti30.zip")]
         const history = yield* report(data, "history")
         // Enough to open the database, too little for the package.
         const full = yield* refused(data, "E_NO_SPACE", publish, disk(150_000, PLENTY))

@@ -243,7 +243,7 @@ describe("the command line", () => {
     () =>
       Effect.gen(function* () {
         const { data } = yield* office()
-        const zip = path.join(import.meta.dirname, "../entrypoints/demo/packages/rivers-qti21.zip")
+        const zip = path.join(import.meta.dirname, "../entrypoints/demo/packages/rivers-qti30.zip")
         const before = filesOf(path.join(data, "blobs"))
         for (const args of [
           ["publish", zip, "--id", "dlv_"],

@@ -301,17 +301,33 @@ describe("finding", () => {
     }).pipe(provided)
   )
 
-  it.effect("looks at 200 volumes of a stream, and refuses one more", () =>
+  it.effect("looks at the newest of a crowd, by number and by date, and says what it left", () =>
     Effect.gen(function* () {
       const to = yield* freshFolder()
       const medium = yield* Medium
-      fs.mkdirSync(folderOn(to), { recursive: true })
-      for (let seq = 1; seq <= 201; seq++) {
-        const name = `${String(seq).padStart(8, "0")}-v01of01.zip`
-        if (seq === 201) assert.strictEqual((yield* medium.find(to)).length, 200)
-        fs.writeFileSync(path.join(folderOn(to), name), "")
+      const folder = folderOn(to)
+      const write = (seq: number, at: number) => {
+        const file = path.join(folder, `${String(seq).padStart(8, "0")}-v01of01.zip`)
+        fs.writeFileSync(file, "")
+        fs.utimesSync(file, at, at)
+        return file
       }
-      assert.strictEqual(yield* codeAt(to), "E_ZIP_LIMITS")
+      fs.mkdirSync(folder, { recursive: true })
+      for (let seq = 1; seq <= 200; seq++) write(1_000 + seq, seq)
+      const all = yield* medium.find(to)
+      assert.deepStrictEqual([all.length, all[0]?.left], [200, 0])
+      // A new epoch: its number is the lowest, its date the newest.
+      const newest = write(1, 5_000)
+      for (let seq = 1; seq <= 50; seq++) write(500 + seq, 0)
+      const found = yield* medium.find(to)
+      const seqs = found.map(({ seq }) => seq)
+      assert.deepStrictEqual([seqs.length, seqs[0], seqs.at(-1)], [200, 1, 1_200])
+      assert.isAbove(seqs[1] ?? 0, 1_000)
+      assert.deepStrictEqual([...new Set(found.map(({ left }) => left))], [51])
+      // Who points at one bundle means it, however old it is.
+      const [meant, ...others] = yield* medium.find(write(501, 0))
+      assert.deepStrictEqual([meant?.seq, meant?.left, others], [501, 0, []])
+      assert.lengthOf(yield* medium.find(newest), 1)
     }).pipe(provided)
   )
 })

@@ -110,6 +110,25 @@ describe("the house", () => {
     assert.deepStrictEqual(wrong, [])
   })
 
+  it("cites only sections of the format and the protocol that are written", () => {
+    const wrong = ["format", "protocol"].flatMap((document) => {
+      const headings = read(path.join("docs", `${document}.md`)).matchAll(/^#+ §([0-9.]+) /gmu)
+      const written = new Set([...headings].map(([, number]) => number))
+      // One document, and then perhaps several sections: "format §2.6, §2.7", "§3.2 to §3.4".
+      const cited = new RegExp(
+        `${document} (§[0-9.]+(?:(?:,|,? and| to)\\s+(?:\\* )?§[0-9.]+)*)`,
+        "gu"
+      )
+      return sources.flatMap(({ file, text }) =>
+        [...text.matchAll(cited)]
+          .flatMap(([, sections = ""]) => sections.match(/[0-9]+(?:\.[0-9]+)*/gu) ?? [])
+          .filter((section) => !written.has(section))
+          .map((section) => `${file} cites ${document} §${section}`)
+      )
+    })
+    assert.deepStrictEqual(wrong, [])
+  })
+
   it("limits the length of files", () => {
     const tooLong = [
       ...sources.map(({ file, text }) => ({

@@ -181,7 +181,12 @@ export const refusals: ReadonlyArray<Case> = [
   [
     "with a custom interaction",
     withItem("<customInteraction><portableCustomInteraction/></customInteraction>"),
-    ["active-content items/i1.xml"]
+    ["active-content items/i1.xml", "unsupported-interaction items/i1.xml"]
+  ],
+  [
+    "with questions that the player can't show",
+    withItem("<drawingInteraction/><newInteraction/>"),
+    ["unsupported-interaction items/i1.xml", "unsupported-interaction items/i1.xml"]
   ],
   [
     "with a script in a drawing",
@@ -267,9 +272,9 @@ export const warnings: ReadonlyArray<Case> = [
     ["accepted", "unknown-scoring-template"]
   ],
   [
-    "with a drawing interaction",
-    withItem("<drawingInteraction/>"),
-    ["accepted", "unsupported-interaction"]
+    "that is scored by what only its maker knows",
+    withItem("<customOperator/>"),
+    ["accepted", "custom-operator"]
   ],
   ["with a program that nothing uses", withItem("", { "a.js": "1" }), ["accepted", "program-file"]],
   [

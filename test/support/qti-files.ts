@@ -18,6 +18,12 @@ export const test = (refs: string): string =>
 export const item = (body: string, identifier = "i1"): string =>
   `<assessmentItem xmlns="${QTI_21}" identifier="${identifier}" title="Item ${identifier}" adaptive="false" timeDependent="false"><itemBody>${body}</itemBody></assessmentItem>`
 
+export const QTI_30 = "http://www.imsglobal.org/xsd/imsqtiasi_v3p0"
+
+/** An item of QTI 3.0. `head`: what stands before its body. */
+export const item3 = (body: string, head = ""): string =>
+  `<qti-assessment-item xmlns="${QTI_30}" identifier="i1" title="Item" adaptive="false" time-dependent="false">${head}<qti-item-body>${body}</qti-item-body></qti-assessment-item>`
+
 export type Files = Record<string, string | Uint8Array>
 
 /** One test with one item, `items/i1.xml`. */
@@ -30,9 +36,23 @@ export const minimal: Files = {
   "items/i1.xml": item("<p>Hello</p>")
 }
 
+/** The same in QTI 3.0, with this body and these files more. */
+export const minimal3 = (body: string, more: Files = {}): Files => ({
+  "imsmanifest.xml": manifest(
+    resource("T", "imsqti_test_xmlv3p0", "test.xml") +
+      resource("I", "imsqti_item_xmlv3p0", "items/i1.xml")
+  ).replace("imscp_v1p1", "qti/qtiv3p0/imscp_v1p1"),
+  "test.xml": `<qti-assessment-test xmlns="${QTI_30}" identifier="T" title="A test"><qti-test-part identifier="P" navigation-mode="linear" submission-mode="individual"><qti-assessment-section identifier="S" title="S" visible="true"><qti-assessment-item-ref identifier="r1" href="items/i1.xml"/></qti-assessment-section></qti-test-part></qti-assessment-test>`,
+  "items/i1.xml": item3(body),
+  ...more
+})
+
+export const zipOf = (files: Files): Buffer =>
+  rawZip(Object.entries(files).map(([name, data]) => ({ name, data, method: 0 })))
+
 /** Inspects files as a package: gives the report, or fails with the reasons. */
 export const inspect = (files: Files) => {
-  const bytes = rawZip(Object.entries(files).map(([name, data]) => ({ name, data, method: 0 })))
+  const bytes = zipOf(files)
   return inspectPackage({
     size: bytes.length,
     read: async (offset, length) => bytes.subarray(offset, offset + length)

@@ -82,7 +82,7 @@ export const importDemo = Effect.fnUntraced(function* (passwordsOut: string) {
     yield* Commands.importUsers.run({ ...ROSTER, ...people })
   }
   yield* Commands.importTestCenters.run({ ...ROSTER, file: file("test-centers") })
-  for (const name of ["rivers-qti21", "fractions-qti22", "soundscapes-qti30"]) {
+  for (const name of ["rivers-qti30", "fractions-qti30", "soundscapes-qti30"]) {
     const bytes = fs.readFileSync(join(DEMO, "packages", `${name}.zip`))
     yield* publish(name.split("-")[0] ?? name, bytes)
   }

@@ -73,7 +73,8 @@ export const mediumOf = (stick: MemoryStick): Medium["Service"] => ({
           stream,
           seq,
           of,
-          volumes: new Map([...volumes.keys()].map((at) => [at, `${stream}/${seq}/${at}`]))
+          volumes: new Map([...volumes.keys()].map((at) => [at, `${stream}/${seq}/${at}`])),
+          left: 0
         })
       )
       const none = { code: "E_NOT_FOUND" as const, detail: from, damages: [], missing: [] }

@@ -3,6 +3,8 @@
  * that the field really uses, and sync managers. All of it came in as it does in life.
  */
 import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Blobs, Catalogue, Feeds } from "../../application/ports.ts"
@@ -13,7 +15,7 @@ import { type Digest, type EntityId, OrganisationId } from "../../domain/id.ts"
 import { personName } from "../../domain/record.ts"
 import type { CentralPorts } from "../../entrypoints/wiring.ts"
 import { PROBLEMS } from "../../infrastructure/http-problem.ts"
-import { sources, zipped } from "./build-packages.ts"
+import { PACKAGES, sources, zipped } from "./build-packages.ts"
 import * as DoorSupport from "./door.ts"
 import { type Answer, addCredential, bearer, Door, type Knock, setState } from "./door.ts"
 import { copyOf } from "./prepared.ts"
@@ -61,14 +63,15 @@ export const fill = Effect.gen(function* () {
     ["Other", OTHER],
     ...STRANGE.map((id, at) => [`Strange ${at}`, id])
   ])
-  const files = new Map(sources("rivers-qti21"))
+  const files = new Map(sources("soundscapes-qti30"))
   // Nothing that could be compressed away.
   const noise = randomBytes(LARGE_BYTES)
   yield* Real.publish(
     "mine",
     yield* Effect.promise(() => zipped(files.set("media/noise.png", noise)))
   )
-  yield* Real.publish("theirs", yield* Effect.promise(() => zipped(sources("fractions-qti22"))))
+  const theirs = join(PACKAGES, "fractions-qti30.zip")
+  yield* Real.publish("theirs", yield* Effect.sync(() => readFileSync(theirs)))
   yield* Real.importSeats([
     ["Mine", "mine", "taker"],
     ["Theirs", "theirs", "taker"]
