@@ -9,6 +9,7 @@ import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { REQUEST_BYTES_MAX, RunnerApi } from "../infrastructure/runner-api.ts"
 import * as Gate from "./device-gate.ts"
 import { listener, type Tls } from "./http-listener.ts"
+import { layerPlay } from "./play-routes.ts"
 import { layerProctor } from "./proctor-routes.ts"
 import { LOGIN_LIMITS, type LoginLimits, layerAccess, layerLoggedIn } from "./runner-access.ts"
 import { layerRunner } from "./runner-routes.ts"
@@ -57,6 +58,7 @@ const routes = ({ limits, tls }: DeviceServerOptions) =>
       Layer.provide([
         layerAccess({ limits: limits ?? LOGIN_LIMITS, secure: tls !== undefined }),
         layerRunner,
+        layerPlay,
         layerProctor,
         layerHealth
       ]),
