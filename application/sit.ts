@@ -315,3 +315,22 @@ export const files = Effect.fn("files")(function* (visitor: Visitor, execution: 
     })
   )
 })
+
+/**
+ * Refuses the documents of a package while this device sequences it: they hold the keys to the answers.
+ * Fails with NoSession, or SessionLocked.
+ */
+export const mayRead = Effect.fn("mayRead")(function* (
+  visitor: Visitor,
+  execution: ExecutionId,
+  name: string
+) {
+  const atomic = yield* Atomic
+  if (!/\.xml$/iu.test(name)) return
+  yield* atomic.run(
+    Effect.gen(function* () {
+      yield* unlockSession(yield* ownSession(visitor, execution), visitor)
+      if (yield* isPlayed(execution)) return yield* new NoSession()
+    })
+  )
+})

@@ -10,6 +10,7 @@ import { REQUEST_BYTES_MAX, RunnerApi } from "../infrastructure/runner-api.ts"
 import * as Gate from "./device-gate.ts"
 import { listener, type Tls } from "./http-listener.ts"
 import * as PageRoutes from "./page-routes.ts"
+import { layerPlay } from "./play-routes.ts"
 import { layerProctor } from "./proctor-routes.ts"
 import { LOGIN_LIMITS, type LoginLimits, layerAccess, layerLoggedIn } from "./runner-access.ts"
 import { layerRunner } from "./runner-routes.ts"
@@ -63,6 +64,7 @@ const routes = <R>({ limits, tls }: DeviceServerOptions, doors: Doors<R> | undef
       Layer.provide([
         layerAccess({ limits: limits ?? LOGIN_LIMITS, secure: tls !== undefined }),
         layerRunner,
+        layerPlay,
         layerProctor,
         layerHealth
       ]),

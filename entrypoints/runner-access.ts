@@ -8,14 +8,8 @@ import { type Visitor, Visitors } from "../application/session-ports.ts"
 import type { Person } from "../domain/entity.ts"
 import { foldedLogin } from "../domain/login.ts"
 import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts"
-import {
-  COOKIE,
-  Here,
-  LoggedIn,
-  type LoginPost,
-  PAGE_HEADER,
-  RunnerApi
-} from "../infrastructure/runner-api.ts"
+import { type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
+import { COOKIE, Here, LoggedIn, PAGE_HEADER } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
 import { answered, tooMany } from "./runner-troubles.ts"
 

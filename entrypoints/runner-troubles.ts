@@ -2,6 +2,7 @@
 import { Cause, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { WrongKind } from "../application/log-in.ts"
+import type { PlayRefused } from "../application/play-decide.ts"
 import type {
   HoldingDamaged,
   TooManyTries,
@@ -27,6 +28,7 @@ export type Failure =
   | NoResultsKey
   | NoSession
   | NotEnrolled
+  | PlayRefused
   | SessionLocked
   | Stale
   | TooManyTries
@@ -65,6 +67,11 @@ export const troubleOf = (failure: Failure): RunnerTrouble => {
       return runnerTrouble(
         "stale",
         `Of "${failure.part}" number ${failure.kept} is kept. Another window may be open: load it anew.`
+      )
+    case "PlayRefused":
+      return runnerTrouble(
+        failure.code === "over" ? "test-over" : failure.code,
+        failure.item === null ? "Load the page anew." : `It is about "${failure.item}".`
       )
     case "TooMuch":
       return runnerTrouble("too-large", `The limit of a session is ${failure.max} ${failure.what}.`)
@@ -121,8 +128,11 @@ const stageTrouble = ({ event, stage }: WrongStage): RunnerTrouble => {
   if (stage === "finished" || stage === "terminated" || stage === "cancelled") {
     return runnerTrouble("ended", `It was ${stage}.`)
   }
-  if (stage === "paused" && event === "save") {
+  if (stage === "paused" && (event === "save" || event === "play")) {
     return runnerTrouble("paused", "Start it again, then save.")
+  }
+  if (stage === "awaiting" && event === "play") {
+    return runnerTrouble("awaiting", "Ask a proctor, then try again.")
   }
   return runnerTrouble("wrong-stage", `"${event}" is not possible while it is ${stage}.`)
 }

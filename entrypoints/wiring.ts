@@ -56,6 +56,7 @@ import * as SqlStreams from "../infrastructure/sql-streams.ts"
 import * as SqlTrials from "../infrastructure/sql-trials.ts"
 import * as StickMedium from "../infrastructure/stick-medium.ts"
 import * as StickWriter from "../infrastructure/stick-writer.ts"
+import { layerPlaying } from "./play-wiring.ts"
 import { type CentralSettings, type DeviceSettings, readDevice, sendingRules } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
@@ -184,7 +185,8 @@ const layerSittings = (keys: FileKeys) =>
     MemoryVisitors.layer,
     DeviceMoments.layer,
     ResultSealer.layer(keys),
-    PackageFiles.layerReader
+    PackageFiles.layerReader,
+    layerPlaying
   )
 
 /** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */

@@ -11,7 +11,8 @@ import { OrganisationId, Text } from "../domain/id.ts"
 import { Finding, RoomReadiness } from "../domain/readiness.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { Bar, RunKind, RunState } from "../domain/run.ts"
-import { failure, LoggedIn, LoginAnswer, LoginPost } from "./runner-api.ts"
+import { LoginAnswer, LoginPost } from "./runner-api.ts"
+import { failure, LoggedIn } from "./runner-door.ts"
 
 const [P400, P403, P409] = [failure(400), failure(403), failure(409)]
 const [P429, P503] = [failure(429), failure(503)]

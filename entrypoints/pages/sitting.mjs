@@ -116,7 +116,7 @@ export const sit = async (execution, left) => {
         await turn(await get(`${base}/play`))
         askToFinish(view, () =>
           guarded(async () => {
-            await post(`${base}/play/complete`)
+            await post(`${base}/play/complete`, { early: true })
             leave("finished")
           })
         )
