@@ -9,7 +9,7 @@
  */
 import { Effect, Result, Schema } from "effect"
 import type { EntityKey, Kind } from "../domain/entity.ts"
-import { keyFromText, references, withReferred } from "../domain/entity.ts"
+import { keyFromText, keyText, references, withReferred } from "../domain/entity.ts"
 import { type Cursor, type FeedPage, type Newest, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
@@ -102,14 +102,20 @@ const take = Effect.fnUntraced(function* (
   return yield* atomic
     .run(
       Effect.gen(function* () {
-        if (rest.length > 0) yield* holdings.stage(organisation, rest, START)
-        const todo = yield* planOf(organisation, limited)
+        const before = yield* holdings.cursor(organisation)
+        const staged = new Map(yield* holdings.staged(organisation))
+        // What came in one page goes straight to its place; else it follows the pages before it.
+        const direct = staged.size === 0 || rest.length === 0
+        if (!direct) yield* holdings.stage(organisation, rest, START)
+        for (const { change } of rest) staged.set(keyText(change), change.digest)
+        const full = !limited && before.version === 0
+        const todo = yield* planOf(organisation, staged, full)
         if (!options.dryRun) yield* guardRemovals(organisation, todo.remove, options)
         const cursor = { epoch: last.epoch, version: last.head }
-        const before = yield* holdings.cursor(organisation)
         const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
         if (moved || !isIdle(todo)) {
-          yield* holdings.apply(organisation, todo, limited ? undefined : cursor)
+          const fresh = direct ? rest : []
+          yield* holdings.apply(organisation, todo, limited ? undefined : cursor, fresh)
         }
         const plan = limited ? todo : yield* released(organisation, todo)
         yield* checkReferences(organisation, plan)
@@ -215,14 +221,16 @@ const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInco
   })
 }
 
-/** The plan that what is staged calls for. From the feed's start it is the plan of everything. */
-const planOf = Effect.fnUntraced(function* (organisation: OrganisationId, limited: boolean) {
+/** The plan that changes call for. From the feed's start it is the plan of everything. */
+const planOf = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  changes: ReadonlyMap<string, string | null>,
+  full: boolean
+) {
   const holdings = yield* Holdings
-  const staged = yield* holdings.staged(organisation)
-  const full = !limited && (yield* holdings.cursor(organisation)).version === 0
   const remote = new Map<string, string>()
-  for (const [key, digest] of staged) if (digest !== null) remote.set(key, digest)
-  const local = yield* holdings.manifest(organisation, full ? "all" : [...staged.keys()])
+  for (const [key, digest] of changes) if (digest !== null) remote.set(key, digest)
+  const local = yield* holdings.manifest(organisation, full ? "all" : [...changes.keys()])
   return plan(local, remote, yield* neededKeys(organisation))
 })
 

@@ -47,6 +47,7 @@ export const recheck = Effect.fn("recheck")(function* (organisation: Organisatio
           }
         })
       )
+      yield* holdings.sumAnew(organisation)
       const now = yield* Clock.currentTimeMillis
       yield* holdings.rechecked(organisation, now)
       if (wrong.length === 0) return 0

@@ -5,11 +5,20 @@
  * with `held = 1` are gone at central and stay only for a session or a result; they are not part of
  * the set that is compared with central.
  */
-import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Result, Schema, Stream } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
+import { readEntity } from "../application/check.ts"
 import type { Checked } from "../application/ports.ts"
 import { HoldingDamaged, Holdings } from "../application/ports.ts"
-import { Entity, KeyWrap, Kind, keyFromText, keyText, lookups, Person } from "../domain/entity.ts"
+import {
+  type Entity,
+  KeyWrap,
+  type Kind,
+  keyFromText,
+  keyText,
+  lookups,
+  Person
+} from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { type Digest, EntityId } from "../domain/id.ts"
@@ -17,6 +26,7 @@ import type { Manifest, Plan } from "../domain/plan.ts"
 import { BUCKETS, bucketOf, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
+import { sums } from "./sql-holding-sums.ts"
 import { CONDEMNED, soundness } from "./sql-soundness.ts"
 
 /**
@@ -28,7 +38,9 @@ interface DigestRow {
   readonly id: EntityId
   readonly digest: Digest | null
 }
-const EntityRow = Schema.Struct({ body: Schema.fromJsonString(Entity) })
+interface BodyRow {
+  readonly body: string
+}
 const CursorRow = Schema.Struct({
   epoch: Schema.String,
   version: Schema.Int,
@@ -36,9 +48,6 @@ const CursorRow = Schema.Struct({
   staged_version: Schema.Int
 })
 const BucketRow = Schema.Struct({ bucket: Schema.Int, ...SetDigest.fields })
-
-const decodeBatch = Schema.decodeUnknownEffect(Schema.NonEmptyArray(EntityRow))
-const decodeEntities = Schema.decodeUnknownEffect(Schema.Array(EntityRow))
 
 /**
  * Where ids or kinds are asked for, `held` stands behind a plus: without statistics SQLite would
@@ -76,23 +85,6 @@ const make = Effect.gen(function* () {
       WHERE organisation = ${organisation} AND held = 0
       GROUP BY bucket`
   })
-  const setRow = SqlSchema.findOne({
-    Request: Schema.String,
-    Result: SetDigest,
-    execute: (organisation) => sql`
-      SELECT COUNT(*) AS count, COALESCE(SUM(a), 0) AS a, COALESCE(SUM(b), 0) AS b
-      FROM holdings
-      WHERE organisation = ${organisation} AND held = 0`
-  })
-  const countRows = SqlSchema.findAll({
-    Request: Schema.String,
-    Result: Schema.Struct({ kind: Kind, count: Schema.Int }),
-    execute: (organisation) => sql`
-      SELECT kind, COUNT(*) AS count
-      FROM holdings
-      WHERE organisation = ${organisation} AND +held = 0
-      GROUP BY kind`
-  })
   const people = SqlSchema.findAll({
     Request: Schema.Struct({ organisation: Schema.String, tag: Schema.String }),
     Result: Schema.Struct({ digest: Schema.String, body: Schema.fromJsonString(Person) }),
@@ -112,6 +104,17 @@ const make = Effect.gen(function* () {
     error._tag === "SchemaError"
       ? Effect.fail(new HoldingDamaged({ organisation }))
       : Effect.die(error)
+
+  const entitiesOf = (organisation: OrganisationId, rows: ReadonlyArray<BodyRow>) =>
+    Effect.suspend(() => {
+      const found: Array<Entity> = []
+      for (const { body } of rows) {
+        const entity = readEntity(body)
+        if (Result.isFailure(entity)) return Effect.fail(new HoldingDamaged({ organisation }))
+        found.push(entity.success)
+      }
+      return Effect.succeed(found)
+    })
 
   const byKey = (rows: ReadonlyArray<DigestRow>) =>
     new Map(rows.map((row) => [keyText(row), row.digest]))
@@ -167,7 +170,8 @@ const make = Effect.gen(function* () {
   const apply = Effect.fn("Holdings.apply")(function* (
     organisation: OrganisationId,
     plan: Plan,
-    cursor: typeof START | undefined
+    cursor: typeof START | undefined,
+    fresh: ReadonlyArray<Checked> = []
   ) {
     yield* inChunks(
       plan.remove,
@@ -188,9 +192,16 @@ const make = Effect.gen(function* () {
       SELECT organisation, id, kind, version, digest, a, b, bucket, 0, tag, reader, body
       FROM staged
       WHERE organisation = ${organisation} AND digest IS NOT NULL
-      ON CONFLICT (organisation, id) DO UPDATE SET kind = excluded.kind,
-        version = excluded.version, digest = excluded.digest, a = excluded.a, b = excluded.b,
-        bucket = excluded.bucket, held = 0, tag = excluded.tag, reader = excluded.reader, body = excluded.body`
+      ON CONFLICT (organisation, id) ${sql.literal(TAKE_OVER)}`
+    // The last change of an entity counts, as it does for what is staged.
+    const last = new Map(fresh.map((checked) => [checked.change.id, checked]))
+    const offered = [...last.values()].filter(({ change }) => change.digest !== null)
+    yield* insertRows(sql, {
+      table: "holdings",
+      columns: HELD_COLUMNS,
+      rows: offered.map((checked) => ({ ...stagedRow(organisation, checked), held: 0 })),
+      onConflict: { key: ["organisation", "id"], action: TAKE_OVER }
+    })
     if (cursor !== undefined) yield* setCursor(organisation, cursor)
     yield* dropStaged(organisation)
   })
@@ -247,7 +258,8 @@ const make = Effect.gen(function* () {
 
     manifest,
 
-    apply: (organisation, plan, cursor) => Effect.orDie(apply(organisation, plan, cursor)),
+    apply: (organisation, plan, cursor, fresh) =>
+      Effect.orDie(apply(organisation, plan, cursor, fresh)),
 
     keptBack: (organisation) =>
       Effect.orDie(Effect.map(keptRows(organisation), (rows) => rows.map(keyText))),
@@ -278,26 +290,27 @@ const make = Effect.gen(function* () {
     },
 
     entities: (organisation, kinds) =>
-      sql`
+      sql<BodyRow>`
         SELECT body FROM holdings
         WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
           AND digest <> ${CONDEMNED}
         ORDER BY kind, held, id`.stream.pipe(
-        Stream.mapArrayEffect((rows) => decodeBatch(rows)),
-        Stream.map((row) => row.body),
-        Stream.catch((error) => Stream.fromEffect(damaged(organisation)(error)))
+        Stream.orDie,
+        Stream.chunks,
+        Stream.mapEffect((rows) => entitiesOf(organisation, rows)),
+        Stream.flattenIterable
       ),
 
     byIds: Effect.fn("Holdings.byIds")(function* (organisation, ids) {
       const found: Array<Entity> = []
       yield* inChunks(ids, (chunk) =>
-        sql`
+        sql<BodyRow>`
           SELECT body FROM holdings
           WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}
             AND digest <> ${CONDEMNED}`.pipe(
-          Effect.flatMap(decodeEntities),
-          Effect.map((rows) => found.push(...rows.map((row) => row.body))),
-          Effect.catch(damaged(organisation))
+          Effect.orDie,
+          Effect.flatMap((rows) => entitiesOf(organisation, rows)),
+          Effect.map((entities) => found.push(...entities))
         )
       )
       return found
@@ -309,12 +322,6 @@ const make = Effect.gen(function* () {
         Effect.map((rows) => rows.map(({ id }) => EntityId.make(id))),
         Effect.orDie
       ),
-
-    count: Effect.fn("Holdings.count")(function* (organisation) {
-      return new Map((yield* countRows(organisation)).map(({ kind, count }) => [kind, count]))
-    }, Effect.orDie),
-
-    set: (organisation) => Effect.orDie(setRow(organisation)),
 
     bucketSets: Effect.fn("Holdings.bucketSets")(function* (organisation) {
       const sets = Array.from({ length: BUCKETS }, () => EMPTY)
@@ -340,6 +347,7 @@ const make = Effect.gen(function* () {
       return rows.map((row) => row.body)
     }),
 
+    ...sums(sql),
     ...soundness(sql)
   })
 })
@@ -362,6 +370,14 @@ const STAGED_COLUMNS = {
   reader: "text",
   body: "document"
 } as const
+
+const HELD_COLUMNS = { ...STAGED_COLUMNS, held: "integer" } as const
+
+/** What replaces a row that is here. It is offered: nothing keeps it back any more. */
+const TAKE_OVER =
+  "DO UPDATE SET kind = excluded.kind, version = excluded.version, digest = excluded.digest," +
+  " a = excluded.a, b = excluded.b, bucket = excluded.bucket, held = 0, tag = excluded.tag," +
+  " reader = excluded.reader, body = excluded.body"
 
 const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) => {
   const { version, kind, id, digest, body } = change
