@@ -9,6 +9,7 @@ import type { DeviceReport } from "../domain/device-report.ts"
 import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
+  Delivery,
   Entity,
   EntityKey,
   KeyWrap,
@@ -577,6 +578,10 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       kinds: ReadonlyArray<Kind>
     ) => Stream.Stream<Entity, HoldingDamaged>
+    /** All deliveries that are here, held or kept back: a hundred or so. */
+    readonly deliveries: (
+      organisation: OrganisationId
+    ) => Effect.Effect<ReadonlyArray<Delivery>, HoldingDamaged>
     readonly byIds: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>

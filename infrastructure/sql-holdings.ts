@@ -65,7 +65,7 @@ const make = Effect.gen(function* () {
       WHERE organisation = ${organisation}`
   })
   const stagedRows = (organisation: OrganisationId) => sql<DigestRow>`
-    SELECT kind, id, digest FROM staged WHERE organisation = ${organisation} ORDER BY version`
+    SELECT kind, id, digest FROM staged WHERE organisation = ${organisation}`
   const heldRows = (organisation: OrganisationId) => sql<DigestRow>`
     SELECT kind, id, digest FROM holdings WHERE organisation = ${organisation} AND held = 0`
   const bucketKeyRows = (organisation: OrganisationId, bucket: number) => sql<DigestRow>`
@@ -161,7 +161,13 @@ const make = Effect.gen(function* () {
       staged_epoch = '', staged_version = 0`
 
   const dropStaged = Effect.fn("Holdings.dropStaged")(function* (organisation: OrganisationId) {
-    yield* sql`DELETE FROM staged WHERE organisation = ${organisation}`
+    const [others] = yield* sql<{ found: number }>`
+      SELECT EXISTS (SELECT 1 FROM staged WHERE organisation < ${organisation})
+        OR EXISTS (SELECT 1 FROM staged WHERE organisation > ${organisation}) AS found`
+    // Without a condition SQLite lets go of whole pages, and does not visit every row.
+    yield* others?.found === 0
+      ? sql`DELETE FROM staged`
+      : sql`DELETE FROM staged WHERE organisation = ${organisation}`
     yield* sql`
       UPDATE cursors SET staged_epoch = '', staged_version = 0
       WHERE organisation = ${organisation}`
@@ -299,6 +305,16 @@ const make = Effect.gen(function* () {
         Stream.chunks,
         Stream.mapEffect((rows) => entitiesOf(organisation, rows)),
         Stream.flattenIterable
+      ),
+
+    deliveries: (organisation) =>
+      sql<BodyRow>`
+        SELECT body FROM holdings
+        WHERE organisation = ${organisation} AND kind = 'delivery' AND digest <> ${CONDEMNED}
+        ORDER BY held, id`.pipe(
+        Effect.orDie,
+        Effect.flatMap((rows) => entitiesOf(organisation, rows)),
+        Effect.map((entities) => entities.filter((entity) => entity.kind === "delivery"))
       ),
 
     byIds: Effect.fn("Holdings.byIds")(function* (organisation, ids) {
