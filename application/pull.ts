@@ -72,6 +72,8 @@ export const pull = Effect.fn("pull")(function* (
 })
 
 interface Fetched {
+  /** What is kept aside, as Holdings has it: reading it there again passes by every body. */
+  readonly staged: ReadonlyMap<string, string | null>
   readonly last: FeedPage
   /** What of the last page is wanted: staged only with what follows, in one commit. */
   readonly rest: ReadonlyArray<Checked>
@@ -94,7 +96,7 @@ class DryRun {
 const take = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   options: PullOptions,
-  { anew, last, rest }: Fetched
+  { anew, last, rest, staged }: Fetched
 ) {
   const atomic = yield* Atomic
   const holdings = yield* Holdings
@@ -103,13 +105,12 @@ const take = Effect.fnUntraced(function* (
     .run(
       Effect.gen(function* () {
         const before = yield* holdings.cursor(organisation)
-        const staged = new Map(yield* holdings.staged(organisation))
         // What came in one page goes straight to its place; else it follows the pages before it.
         const direct = staged.size === 0 || rest.length === 0
         if (!direct) yield* holdings.stage(organisation, rest, START)
-        for (const { change } of rest) staged.set(keyText(change), change.digest)
         const full = !limited && before.version === 0
-        const todo = yield* planOf(organisation, staged, full)
+        const changes = new Map([...staged, ...rest.map(digestByKey)])
+        const todo = yield* planOf(organisation, changes, full)
         if (!options.dryRun) yield* guardRemovals(organisation, todo.remove, options)
         const cursor = { epoch: last.epoch, version: last.head }
         const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
@@ -143,6 +144,7 @@ const fetchToEnd = Effect.fnUntraced(function* (
   const holdings = yield* Holdings
   const wanted = kinds === undefined ? undefined : withReferred(kinds)
   const ask = (after: Cursor) => Effect.result(central.page(organisation, after))
+  const staged = new Map<string, string | null>(yield* holdings.staged(organisation))
   let since = yield* holdings.stagedCursor(organisation)
   let began = since.version
   let anew = false
@@ -153,6 +155,7 @@ const fetchToEnd = Effect.fnUntraced(function* (
       // Once: a central that lives two lives at a time would send us round and round.
       if (anew) return yield* inconsistent("the feed can't be read from its start")
       yield* holdings.restart(organisation)
+      staged.clear()
       anew = true
       since = START
       began = 0
@@ -170,18 +173,21 @@ const fetchToEnd = Effect.fnUntraced(function* (
       total
     })
     if (!page.more) {
-      return { last: page, rest: yield* checkPage(page, wanted), anew } satisfies Fetched
+      return { staged, last: page, rest: yield* checkPage(page, wanted), anew } satisfies Fetched
     }
     // The next page is under way while this one is kept: two of them are in memory, never more.
     // What has come is kept, also when somebody cancels while the next is awaited.
     const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
-    const [following] = yield* Effect.all([ask(reached), kept], { concurrency: 2 })
+    const [following, checked] = yield* Effect.all([ask(reached), kept], { concurrency: 2 })
+    for (const one of checked) staged.set(...digestByKey(one))
     since = reached
     answer = following
   }
 })
 
-/** Checks a page and keeps aside what is wanted of it. */
+const digestByKey = ({ change }: Checked) => [keyText(change), change.digest] as const
+
+/** Checks a page and keeps aside what is wanted of it; answers that. */
 const keep = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   page: FeedPage,
@@ -194,6 +200,7 @@ const keep = Effect.fnUntraced(function* (
   const kept = yield* checkPage(page, wanted)
   // What only some kinds were taken from is nothing that a later pull may build on.
   yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
+  return kept
 })
 
 /** What is wanted of a page, checked. */

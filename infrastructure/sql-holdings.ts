@@ -5,20 +5,11 @@
  * with `held = 1` are gone at central and stay only for a session or a result; they are not part of
  * the set that is compared with central.
  */
-import { Effect, Layer, Option, Result, Schema, Stream } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
-import { readEntity } from "../application/check.ts"
 import type { Checked } from "../application/ports.ts"
-import { HoldingDamaged, Holdings } from "../application/ports.ts"
-import {
-  type Entity,
-  KeyWrap,
-  type Kind,
-  keyFromText,
-  keyText,
-  lookups,
-  Person
-} from "../domain/entity.ts"
+import { Holdings } from "../application/ports.ts"
+import { type Kind, keyFromText, keyText, lookups } from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { type Digest, EntityId } from "../domain/id.ts"
@@ -26,8 +17,9 @@ import type { Manifest, Plan } from "../domain/plan.ts"
 import { BUCKETS, bucketOf, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
+import { heldEntities } from "./sql-held-entities.ts"
 import { sums } from "./sql-holding-sums.ts"
-import { CONDEMNED, soundness } from "./sql-soundness.ts"
+import { soundness } from "./sql-soundness.ts"
 
 /**
  * Taken as it is: each was checked when it was staged, and checking them again on the way to every
@@ -37,9 +29,6 @@ interface DigestRow {
   readonly kind: Kind
   readonly id: EntityId
   readonly digest: Digest | null
-}
-interface BodyRow {
-  readonly body: string
 }
 const CursorRow = Schema.Struct({
   epoch: Schema.String,
@@ -85,37 +74,6 @@ const make = Effect.gen(function* () {
       WHERE organisation = ${organisation} AND held = 0
       GROUP BY bucket`
   })
-  const people = SqlSchema.findAll({
-    Request: Schema.Struct({ organisation: Schema.String, tag: Schema.String }),
-    Result: Schema.Struct({ digest: Schema.String, body: Schema.fromJsonString(Person) }),
-    execute: ({ organisation, tag }) => sql`
-      SELECT digest, body FROM holdings WHERE organisation = ${organisation} AND tag = ${tag}`
-  })
-  const wraps = SqlSchema.findAll({
-    Request: Schema.Struct({ organisation: Schema.String, reader: Schema.String }),
-    Result: Schema.Struct({ body: Schema.fromJsonString(KeyWrap) }),
-    execute: ({ organisation, reader }) => sql`
-      SELECT body FROM holdings
-      WHERE organisation = ${organisation} AND reader = ${reader} AND digest <> ${CONDEMNED}
-      ORDER BY id`
-  })
-  /** What fails to decode was decoded once, when it was staged: it has changed here since. */
-  const damaged = (organisation: OrganisationId) => (error: { readonly _tag: string }) =>
-    error._tag === "SchemaError"
-      ? Effect.fail(new HoldingDamaged({ organisation }))
-      : Effect.die(error)
-
-  const entitiesOf = (organisation: OrganisationId, rows: ReadonlyArray<BodyRow>) =>
-    Effect.suspend(() => {
-      const found: Array<Entity> = []
-      for (const { body } of rows) {
-        const entity = readEntity(body)
-        if (Result.isFailure(entity)) return Effect.fail(new HoldingDamaged({ organisation }))
-        found.push(entity.success)
-      }
-      return Effect.succeed(found)
-    })
-
   const byKey = (rows: ReadonlyArray<DigestRow>) =>
     new Map(rows.map((row) => [keyText(row), row.digest]))
 
@@ -283,55 +241,6 @@ const make = Effect.gen(function* () {
 
     readers: (organisation, ids) => idsAmong("reader", organisation, ids),
 
-    mentioning: (organisation, kinds, ids) => {
-      const texts = new Set(ids.map((id) => JSON.stringify(id)))
-      return sql<{ id: EntityId; body: string }>`
-        SELECT id, body FROM holdings
-        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}`.stream.pipe(
-        Stream.filter(({ body }) => body.match(TEXTS)?.some((text) => texts.has(text)) ?? false),
-        Stream.map(({ id }) => id),
-        Stream.runCollect,
-        Effect.orDie
-      )
-    },
-
-    entities: (organisation, kinds) =>
-      sql<BodyRow>`
-        SELECT body FROM holdings
-        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
-          AND digest <> ${CONDEMNED}
-        ORDER BY kind, held, id`.stream.pipe(
-        Stream.orDie,
-        Stream.chunks,
-        Stream.mapEffect((rows) => entitiesOf(organisation, rows)),
-        Stream.flattenIterable
-      ),
-
-    deliveries: (organisation) =>
-      sql<BodyRow>`
-        SELECT body FROM holdings
-        WHERE organisation = ${organisation} AND kind = 'delivery' AND digest <> ${CONDEMNED}
-        ORDER BY held, id`.pipe(
-        Effect.orDie,
-        Effect.flatMap((rows) => entitiesOf(organisation, rows)),
-        Effect.map((entities) => entities.filter((entity) => entity.kind === "delivery"))
-      ),
-
-    byIds: Effect.fn("Holdings.byIds")(function* (organisation, ids) {
-      const found: Array<Entity> = []
-      yield* inChunks(ids, (chunk) =>
-        sql<BodyRow>`
-          SELECT body FROM holdings
-          WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}
-            AND digest <> ${CONDEMNED}`.pipe(
-          Effect.orDie,
-          Effect.flatMap((rows) => entitiesOf(organisation, rows)),
-          Effect.map((entities) => found.push(...entities))
-        )
-      )
-      return found
-    }),
-
     idsOf: (organisation, kind) =>
       sql<{ id: string }>`
         SELECT id FROM holdings WHERE organisation = ${organisation} AND kind = ${kind}`.pipe(
@@ -352,26 +261,13 @@ const make = Effect.gen(function* () {
       return new Map(rows.map((row) => [keyText(row), row.digest ?? ""]))
     }, Effect.orDie),
 
-    personByTag: Effect.fn("Holdings.personByTag")(function* (organisation, tag) {
-      const [row] = yield* Effect.catch(people({ organisation, tag }), damaged(organisation))
-      if (row?.digest === CONDEMNED) return yield* new HoldingDamaged({ organisation })
-      return Option.fromUndefinedOr(row?.body)
-    }),
-
-    wrapsFor: Effect.fn("Holdings.wrapsFor")(function* (organisation, reader) {
-      const rows = yield* Effect.catch(wraps({ organisation, reader }), damaged(organisation))
-      return rows.map((row) => row.body)
-    }),
-
+    ...heldEntities(sql),
     ...sums(sql),
     ...soundness(sql)
   })
 })
 
 const idOf = (key: string): EntityId => keyFromText(key).id
-
-/** The texts in a body. Reading them so takes a tenth of the time of decoding or SQLite's json_tree. */
-const TEXTS = /"(?:[^"\\]|\\.)*"/gu
 
 const STAGED_COLUMNS = {
   organisation: "text",
