@@ -22,7 +22,7 @@ const RULES: Rules = {
       Effect.andThen(watch(world)),
       Effect.tap(() => Effect.sync(() => overhear(world))),
       Effect.andThen(assertOffice(world)),
-      Effect.andThen(dice.chance(2, 3) ? firstSync(world, dice) : Effect.void)
+      Effect.andThen(dice.chance(5, 6) ? firstSync(world, dice) : Effect.void)
     ),
   commands: [
     ...OFFICE.map(([weight, name, step]): Rules["commands"][number] => [

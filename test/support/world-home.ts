@@ -98,6 +98,16 @@ const ONLY_RECORDS = {
   records: RECORD_KINDS
 } as const
 
+export const owes = ({ rules, site }: Machine) =>
+  Effect.map(
+    site.run(
+      Effect.flatMap(Outbox, (outbox) =>
+        outbox.countOwed({ kinds: undefined, ends: rules.statusExecutionsToSync })
+      )
+    ),
+    (count) => count > 0
+  )
+
 /** Sends what is owed and nothing else; some batch meets trouble, or none. */
 const send = on(
   Effect.fnUntraced(function* (world, machine, dice) {
@@ -113,7 +123,8 @@ const send = on(
     const kept = Object.values(submitted.kept).reduce((sum, one) => sum + one, 0)
     const failure = submitted.failure === null ? "" : submitted.failure._tag
     return `${what ?? "good line"} at ${at}: ${outcome} ${kept} of ${submitted.owed} ${failure}`
-  })
+  }),
+  owes
 )
 
 /** Dies, or gives up, while central does not answer: it may have taken the batch or not. */
@@ -136,7 +147,8 @@ const brokenSend = on(
     if (kill) yield* site.reopen(site.restoreFrom(corpse))
     if (Exit.isFailure(exit)) note(world, kill ? "killed while sending" : "cancelled while sending")
     return `${kill ? "killed" : "cancelled"}, ${line.trouble.what} at ${line.trouble.at}`
-  })
+  }),
+  owes
 )
 
 /** Requests of some other day reach central: again, mixed, in another order, or damaged. */
@@ -180,7 +192,8 @@ const lateReceipt = on(
     note(world, "late receipt")
     note(world, "receipt that settles", acknowledged.length)
     return `${acknowledged.length} acknowledged, ${refused.length} refused, ${unknown} unknown`
-  })
+  }),
+  ({ receipts }) => Effect.succeed(receipts.length > 0)
 )
 
 /** Somebody whom a platform launched; nobody makes such records yet. Rarely one that can't count. */
@@ -286,13 +299,13 @@ const decryptSome: Step = Effect.fnUntraced(function* (world, dice) {
 })
 
 export const HOME: Rules["commands"] = [
-  [14, "send", send],
-  [6, "broken send", brokenSend],
-  [8, "late batch", lateBatch],
-  [7, "late receipt", lateReceipt],
-  [8, "launched", launched],
-  [2, "other rules", changeRules],
-  [3, "release", release],
-  [3, "decrypt", decryptSome],
-  [2, "rekey results", rekeyResults]
+  [22, "send", send],
+  [10, "broken send", brokenSend],
+  [12, "late batch", lateBatch],
+  [10, "late receipt", lateReceipt],
+  [9, "launched", launched],
+  [3, "other rules", changeRules],
+  [4, "release", release],
+  [4, "decrypt", decryptSome],
+  [4, "rekey results", rekeyResults]
 ]

@@ -13,12 +13,19 @@ import * as Observe from "./observe.ts"
 import { assertCentral } from "./observe-central.ts"
 import { type Machine, SECRET, type Step, type World } from "./world.ts"
 
-/** A step at one of the devices, which is looked at afterwards. */
+/**
+ * A step at one of the devices, which is looked at afterwards: mostly at one where there is something
+ * to do, if that can be said.
+ */
 export const on =
-  (act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>): Step =>
+  (
+    act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>,
+    isLikely: (machine: Machine) => Effect.Effect<boolean> = () => Effect.succeed(true)
+  ): Step =>
   (world, dice) =>
     Effect.gen(function* () {
-      const machine = dice.pick(world.machines)
+      const likely = dice.chance(7, 8) ? yield* Effect.filter(world.machines, isLikely) : []
+      const machine = dice.pick(likely) ?? dice.pick(world.machines)
       if (machine === undefined) return "no machine"
       const outcome = yield* act(world, machine, dice)
       yield* assertMachine(world, machine)

@@ -61,33 +61,46 @@ const remember = (machine: Machine, session: Session, changes: Partial<Sitting> 
 
 const sit = on(
   Effect.fnUntraced(function* (world, machine, dice) {
-    const all = yield* everything(machine)
-    const offers = all.flatMap(({ entity, held, organisation }) =>
+    const said: Array<string> = []
+    for (let times = 1 + dice.below(3); times > 0; times--) {
+      said.push(yield* sitDown(world, machine, dice))
+    }
+    return said.join("; ")
+  }),
+  (machine) => Effect.map(offersOn(machine), (offers) => offers.length > 0)
+)
+
+/** Whoever may sit something by what is on a device. */
+const offersOn = (machine: Machine) =>
+  Effect.map(everything(machine), (all) =>
+    all.flatMap(({ entity, held, organisation }) =>
       entity.kind === "eligibility" && held === 0
-        ? entity.testTakers.map((taker) => ({ entity, organisation, taker }))
+        ? entity.testTakers.map((taker) => ({ all, entity, organisation, taker }))
         : []
     )
-    const chosen = dice.pick(offers)
-    if (chosen === undefined) return "nothing to sit"
-    const { entity, organisation, taker } = chosen
-    const person = personOf(all, organisation, taker)
-    const visitor = yield* admit(world, machine, person)
-    if (Result.isFailure(visitor)) return failed(machine, `log in of ${taker}`, visitor.failure)
-    const wanted = { delivery: entity.delivery, eligibility: entity.id }
-    const begun = yield* Effect.result(machine.site.run(begin(visitor.success, wanted)))
-    if (Result.isFailure(begun)) {
-      const why = begun.failure
-      note(world, `not begun: ${why._tag}`)
-      return `${taker} ${why._tag} ${"why" in why ? why.why : ""}`
-    }
-    const session = begun.success
-    if (!machine.sittings.has(session.execution)) {
-      note(world, "begun")
-      remember(machine, session, { recipient: person?.wrap.recipient ?? "" })
-    }
-    return yield* goOn(world, machine, dice, { session, visitor: visitor.success })
-  })
-)
+  )
+
+const sitDown = Effect.fnUntraced(function* (world: World, machine: Machine, dice: Dice) {
+  const chosen = dice.pick(yield* offersOn(machine))
+  if (chosen === undefined) return "nothing to sit"
+  const { all, entity, organisation, taker } = chosen
+  const person = personOf(all, organisation, taker)
+  const visitor = yield* admit(world, machine, person)
+  if (Result.isFailure(visitor)) return failed(machine, `log in of ${taker}`, visitor.failure)
+  const wanted = { delivery: entity.delivery, eligibility: entity.id }
+  const begun = yield* Effect.result(machine.site.run(begin(visitor.success, wanted)))
+  if (Result.isFailure(begun)) {
+    const why = begun.failure
+    note(world, `not begun: ${why._tag}`)
+    return `${taker} ${why._tag} ${"why" in why ? why.why : ""}`
+  }
+  const session = begun.success
+  if (!machine.sittings.has(session.execution)) {
+    note(world, "begun")
+    remember(machine, session, { recipient: person?.wrap.recipient ?? "" })
+  }
+  return yield* goOn(world, machine, dice, { session, visitor: visitor.success })
+})
 
 /** Only on a device whose rows somebody changed may people be told something that is not so. */
 const failed = (machine: Machine, what: string, why: { readonly _tag: string }): string => {
@@ -205,13 +218,16 @@ const handIn = Effect.fnUntraced(function* (
 const openOn = ({ sittings }: Machine) =>
   [...sittings.values()].filter(({ stage }) => isOpen(stage))
 
+const isSat = (machine: Machine) => Effect.succeed(openOn(machine).length > 0)
+
 /** Somebody comes back to what they had begun. */
 const comeBack = on(
   Effect.fnUntraced(function* (world, machine, dice) {
     const sitting = dice.pick(openOn(machine))
     if (sitting === undefined) return "nobody sits"
     return yield* returning(world, machine, dice, sitting)
-  })
+  }),
+  isSat
 )
 
 const returning = Effect.fnUntraced(function* (
@@ -278,7 +294,8 @@ const proctor = on(
     remember(machine, done.success)
     note(world, `${what} by proctor`)
     return `${what} ${execution}`
-  })
+  }),
+  isSat
 )
 
 const sessionOf = (execution: ExecutionId) =>
@@ -292,22 +309,25 @@ const stopAll = on(
     for (const execution of done) remember(machine, yield* machine.site.run(sessionOf(execution)))
     note(world, `${how} by operator`, done.length)
     return `${how}: ${done.length}, ${needProctor.length} locked`
-  })
+  }),
+  isSat
 )
 
 /** The device loses its power: whoever sits must log in again. */
-const powerCut = on((world, machine) =>
-  Effect.as(machine.site.reopen(Effect.void), "again").pipe(
-    Effect.tap(() => Effect.sync(() => note(world, "power cut", openOn(machine).length)))
-  )
+const powerCut = on(
+  (world, machine) =>
+    Effect.as(machine.site.reopen(Effect.void), "again").pipe(
+      Effect.tap(() => Effect.sync(() => note(world, "power cut", openOn(machine).length)))
+    ),
+  isSat
 )
 
 export const SITTINGS: Rules["commands"] = [
-  [22, "sit", sit],
-  [8, "come back", comeBack],
-  [6, "proctor", proctor],
-  [1, "stop all", stopAll],
-  [2, "power cut", powerCut]
+  [30, "sit", sit],
+  [14, "come back", comeBack],
+  [12, "proctor", proctor],
+  [3, "stop all", stopAll],
+  [4, "power cut", powerCut]
 ]
 
 /**

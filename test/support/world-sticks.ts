@@ -28,6 +28,7 @@ import type { Dice } from "./dice.ts"
 import { everything } from "./forge.ts"
 import { heldRows, offerRows } from "./observe.ts"
 import type { Machine, Rules, Step, World } from "./world.ts"
+import { owes } from "./world-home.ts"
 import { afterSync, assertMachine } from "./world-rules.ts"
 import { note } from "./world-truth.ts"
 
@@ -98,8 +99,7 @@ const exportSome: Step = Effect.fnUntraced(function* (world, dice) {
   for (const machine of chosen.length === 0 ? world.machines : chosen) {
     const small = yield* write(world, machine, { to, full, volumeBytes })
     // Many roots with results keys do not fit the smallest.
-    const said =
-      small === "E_VOL_TOO_BIG" ? yield* write(world, machine, { to, full }) : small
+    const said = small === "E_VOL_TOO_BIG" ? yield* write(world, machine, { to, full }) : small
     if (!machine.revoked) assert.match(said, /^\d|E_REVOKED/u)
     written.push(`${machine.name} ${said}`)
   }
@@ -246,7 +246,8 @@ const importSome: Step = Effect.fnUntraced(function* (world, dice) {
 
 /** A device writes down where it stands. */
 const sendHome: Step = Effect.fnUntraced(function* (world, dice) {
-  const machine = dice.pick(world.machines)
+  const owing = yield* Effect.filter(world.machines, owes)
+  const machine = dice.pick(dice.chance(2, 3) && owing.length > 0 ? owing : world.machines)
   if (machine === undefined) return "no machine"
   const to = anyStick(world, dice)
   const { records, seq } = yield* Effect.orDie(machine.site.run(exportReport({ ...CUT, to })))
@@ -357,8 +358,8 @@ const wrongByYears: Step = (world, dice) =>
 export const STICKS: Rules["commands"] = [
   [14, "export", exportSome],
   [22, "import", importSome],
-  [8, "send home", sendHome],
-  [8, "receive", receiveSome],
+  [12, "send home", sendHome],
+  [12, "receive", receiveSome],
   [3, "copy stick", copyStick],
   [2, "rotate", rotate],
   [2, "revoke", revokeSome],
