@@ -295,6 +295,8 @@ describe("central", () => {
         assert.deepStrictEqual((yield* all.office(numbers)).received, [])
         yield* all.on(submit())
         assert.deepStrictEqual((yield* all.office(numbers)).received, [1, 2])
+        const [complete] = yield* all.office(devicesComplete(device))
+        assert.deepInclude(complete, { received: 2, missing: [], quarantined: 0 })
         const here = yield* kept(all)
         assert.strictEqual(here.filter(({ altered }) => altered).length, 2)
         assert.isFalse(here.some(({ conflict }) => conflict))

@@ -13,6 +13,7 @@ import { OpenedResults } from "../../application/record-ports.ts"
 import { keyText } from "../../domain/entity.ts"
 import type { Digest } from "../../domain/id.ts"
 import { SENT_BY_DEFAULT } from "../../domain/lifecycle.ts"
+import { NO_OUTCOMES } from "../../domain/opening.ts"
 import type { ResultDocument } from "../../domain/result.ts"
 import { CUT } from "./courier.ts"
 import { assertUnreadable, heldRows, offerRows } from "./observe.ts"
@@ -118,7 +119,7 @@ const assertHome = Effect.fnUntraced(function* (world: World) {
   }
   yield* releaseAll(world)
   const { counts } = yield* decrypt(world, truth.keys)
-  assert.equal(counts["wrong-key"] + counts["bad-signature"] + counts["unknown-device"], 0)
+  assert.deepEqual({ ...counts, decrypted: 0, altered: 0, duplicate: 0 }, NO_OUTCOMES)
   const opened = yield* world.central.run(everyOpened)
   const found = opened.map(({ document, sha256 }) => `${sha256} ${answersOf(document).join()}`)
   const expected: Array<string> = []
