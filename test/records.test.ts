@@ -2,6 +2,7 @@
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
+import { beginAnew } from "../application/begin-anew.ts"
 import { deliveriesComplete, devicesComplete } from "../application/completeness.ts"
 import { hearReceipt } from "../application/hear-receipt.ts"
 import { CentralAway, CentralRefused, Clients, Executions, History } from "../application/ports.ts"
@@ -216,6 +217,33 @@ describe("a device that owes results", () => {
       assert.deepStrictEqual(yield* counts(all), { acknowledged: 2, sealed: 2 })
       yield* all.on(submit())
       assert.deepStrictEqual(yield* counts(all), { acknowledged: 4 })
+    })
+  )
+})
+
+describe("a central that was restored from a backup", () => {
+  scenario("is sent again what devices keep, and then misses nothing", (all) =>
+    Effect.gen(function* () {
+      yield* all.on(synced())
+      const backup = path.join(all.root, "backup")
+      all.central.copyTo(backup)
+      yield* all.on(sit())
+      yield* all.on(synced())
+      assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      yield* all.central.reopen(all.central.restoreFrom(backup))
+      yield* all.office(beginAnew)
+      assert.strictEqual((yield* kept(all)).length, 0)
+      const report = yield* all.on(synced())
+      assert.deepInclude(report.submitted, { owed: 2, kept: { result: 1, "test-session": 1 } })
+      assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      assert.deepStrictEqual(
+        (yield* kept(all)).map(({ conflict, entry, stage }) => [entry.number, stage, conflict]),
+        [
+          [1, "stored", false],
+          [2, "stored", false]
+        ]
+      )
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
     })
   )
 })

@@ -116,7 +116,7 @@ export const assertTruth = Effect.fnUntraced(function* (world: World) {
       if (row.gone === 0) durable.add(row.sha256)
     }
     yield* assertSittings(machine)
-    yield* assertSettled(machine, rows)
+    yield* assertSettled(world, machine, rows)
   }
   assertKeptOnce(world, records)
   for (const [machine, rows] of outboxes) {
@@ -226,16 +226,20 @@ const partsOf = (sitting: Sitting | undefined): string | null => {
 
 /** What synchronising knows of a session is true: it holds what is needed just so long. */
 const assertSettled = Effect.fnUntraced(function* (
+  { truth }: World,
   { name, sittings, site }: Machine,
   rows: ReadonlyArray<typeof OutboxRow.Type>
 ) {
   for (const { id, state } of yield* site.run(executions)) {
     const sitting = [...sittings.values()].find(({ execution }) => execution === id)
-    const owed = rows.some(
+    const owed = rows.filter(
       (row) => row.id === id && row.stage !== "acknowledged" && row.stage !== "purged"
     )
     const open = sitting !== undefined && isOpen(sitting.stage)
-    const expected = open ? "running" : owed ? "pending" : "settled"
-    assert.equal(state, expected, `${id} on ${name}`)
+    const expected = open ? "running" : owed.length > 0 ? "pending" : "settled"
+    // Sent again to a central that was restored: it was settled before.
+    const again =
+      truth.wasRestored && owed.length > 0 && owed.every(({ sha256 }) => truth.everHere.has(sha256))
+    if (state !== "settled" || !again) assert.equal(state, expected, `${id} on ${name}`)
   }
 })
