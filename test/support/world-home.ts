@@ -26,7 +26,7 @@ import { handOver, type Trouble } from "./carrier.ts"
 import type { Dice } from "./dice.ts"
 import type { Machine, Rules, Step, World } from "./world.ts"
 import { on } from "./world-rules.ts"
-import { note, recordRows } from "./world-truth.ts"
+import { note, outboxRows, recordRows } from "./world-truth.ts"
 
 /** Names new results keys in the root document: the office keeps the private halves. */
 export const nameResultsKeys = Effect.fnUntraced(function* (world: World, dice: Dice) {
@@ -172,6 +172,24 @@ const lateBatch: Step = Effect.fnUntraced(function* (world, dice) {
   return `${machine.name} ${how}: ${records.length}`
 })
 
+/** Says that central has all that this device owes, in central's words: but nobody signed that. */
+const forged = Effect.fnUntraced(function* ({ line, site }: Machine) {
+  const owed = (yield* site.run(outboxRows)).filter(({ stage }) => stage !== "purged")
+  return canonical({
+    schema: "testferry/records-receipt/1",
+    device: line.client,
+    at: 0,
+    records: owed.map(({ id, kind, sha256 }) => ({
+      kind,
+      id,
+      revision: 1,
+      sha256,
+      status: "stored",
+      reason: null
+    }))
+  })
+})
+
 /** Central's word arrives late, at the right device or at another, or not as it was said. */
 const lateReceipt = on(
   Effect.fnUntraced(function* (world, machine, dice) {
@@ -179,8 +197,8 @@ const lateReceipt = on(
     const foreign = dice.chance(1, 4) ? dice.pick(others)?.receipts : undefined
     const receipt = dice.pick(foreign ?? machine.receipts)
     if (receipt === undefined) return "central never said anything"
-    const isForged = dice.chance(1, 4)
-    const text = isForged ? `${receipt.text.replace("quarantined", "stored")} ` : receipt.text
+    const isForged = dice.chance(1, 3)
+    const text = isForged ? yield* forged(machine) : receipt.text
     const heard = yield* Effect.result(machine.site.run(hearReceipt({ ...receipt, text })))
     if (foreign !== undefined || isForged) {
       assert.ok(Result.isFailure(heard), "a word that was not central's to this device counted")
