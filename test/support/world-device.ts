@@ -170,7 +170,8 @@ const restore = on(
     // The copy may be of between.
     machine.limited = true
     return path.basename(folder)
-  })
+  }),
+  ({ copies }) => Effect.succeed(copies.length > 0)
 )
 
 /** Spoils a row past the program: what a session needs is spared, for nothing could bring it back. */
@@ -257,8 +258,8 @@ export const DEVICES: Rules["commands"] = [
   [2, "dry sync", drySync],
   [5, "cancelled sync", brokenSync(false)],
   [5, "killed sync", brokenSync(true)],
-  [2, "back up device", on(backUp)],
-  [2, "restore device", restore],
+  [5, "back up device", on(backUp)],
+  [8, "restore device", restore],
   [3, "drift", drift],
   [1, "join", join],
   [3, "turn clock", turnClock]

@@ -262,8 +262,8 @@ export const EDITS: Rules["commands"] = [
 
 export const OFFICE: Rules["commands"] = [
   ...EDITS,
-  [1, "back up", backUp],
-  [1, "restore", restore],
+  [2, "back up", backUp],
+  [2, "restore", restore],
   [1, "block", block]
 ]
 
