@@ -34,6 +34,7 @@ const MUST_HAPPEN = [
   "settled by stick",
   "records by stick",
   "bundle home already",
+  "kept beside another",
   "device restored",
   "central restored",
   "results rekeyed",

@@ -26,7 +26,7 @@ import { handOver, type Trouble } from "./carrier.ts"
 import type { Dice } from "./dice.ts"
 import type { Machine, Rules, Step, World } from "./world.ts"
 import { on } from "./world-rules.ts"
-import { note, outboxRows, recordRows } from "./world-truth.ts"
+import { assertTruth, note, outboxRows, recordRows } from "./world-truth.ts"
 
 /** Names new results keys in the root document: the office keeps the private halves. */
 export const nameResultsKeys = Effect.fnUntraced(function* (world: World, dice: Dice) {
@@ -215,35 +215,53 @@ const lateReceipt = on(
 )
 
 /** Somebody whom a platform launched; nobody makes such records yet. Rarely one that can't count. */
-const launched = on(
+const launch = Effect.fnUntraced(function* (world: World, machine: Machine, dice: Dice) {
+  const number = world.next()
+  const device = DeviceId.make(machine.line.client)
+  const wrong = dice.chance(1, 4) ? dice.pick(["device", "form", "result"] as const) : undefined
+  const body = {
+    schema: wrong === "form" ? "testferry/lti-user/9" : "testferry/lti-user/1",
+    device: wrong === "device" ? `dev_${"0".repeat(16)}` : device,
+    user: `somebody ${number}`,
+    consumer: EntityId.make("lti_platform"),
+    variables: { LIS_NAME: `${number}` },
+    launchedAt: { ...(yield* machine.site.run(Effect.flatMap(Moments, ({ now }) => now))) }
+  }
+  const record = {
+    kind: wrong === "result" ? ("result" as const) : ("lti-user" as const),
+    id: `lti_${number}`,
+    revision: 1,
+    body: wrong === "result" ? `bm90IHNlYWxlZA== ${number}` : canonical(body),
+    end: "finished" as const,
+    stage: "queued" as const
+  }
+  yield* machine.site.run(
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const outbox = yield* Outbox
+      yield* atomic.run(outbox.append(record))
+    })
+  )
+  return `${record.id} ${wrong === undefined ? "" : `of a wrong ${wrong}`}`
+})
+
+const launched = on(launch)
+
+/** A device goes back to a copy after it has sent more, and gives the same numbers to others. */
+const fork = on(
   Effect.fnUntraced(function* (world, machine, dice) {
-    const number = world.next()
-    const device = DeviceId.make(machine.line.client)
-    const wrong = dice.chance(1, 4) ? dice.pick(["device", "form", "result"] as const) : undefined
-    const body = {
-      schema: wrong === "form" ? "testferry/lti-user/9" : "testferry/lti-user/1",
-      device: wrong === "device" ? `dev_${"0".repeat(16)}` : device,
-      user: `somebody ${number}`,
-      consumer: EntityId.make("lti_platform"),
-      variables: { LIS_NAME: `${number}` },
-      launchedAt: { ...(yield* machine.site.run(Effect.flatMap(Moments, ({ now }) => now))) }
-    }
-    const record = {
-      kind: wrong === "result" ? ("result" as const) : ("lti-user" as const),
-      id: `lti_${number}`,
-      revision: 1,
-      body: wrong === "result" ? `bm90IHNlYWxlZA== ${number}` : canonical(body),
-      end: "finished" as const,
-      stage: "queued" as const
-    }
-    yield* machine.site.run(
-      Effect.gen(function* () {
-        const atomic = yield* Atomic
-        const outbox = yield* Outbox
-        yield* atomic.run(outbox.append(record))
-      })
-    )
-    return `${record.id} ${wrong === undefined ? "" : `of a wrong ${wrong}`}`
+    const { line, site } = machine
+    line.trouble = undefined
+    const folder = path.join(world.root, `${machine.name}-fork${world.next()}`)
+    site.copyTo(folder)
+    const first = yield* launch(world, machine, dice)
+    yield* Effect.orDie(site.run(sync(ONLY_RECORDS)))
+    yield* assertTruth(world)
+    yield* site.reopen(site.restoreFrom(folder))
+    world.truth.restored = machine
+    const second = yield* launch(world, machine, dice)
+    const { submitted } = yield* Effect.orDie(site.run(sync(ONLY_RECORDS)))
+    return `${first} and ${second}: ${Object.values(submitted.kept).join()}`
   })
 )
 
@@ -322,6 +340,7 @@ export const HOME: Rules["commands"] = [
   [12, "late batch", lateBatch],
   [10, "late receipt", lateReceipt],
   [9, "launched", launched],
+  [5, "fork", fork],
   [3, "other rules", changeRules],
   [4, "release", release],
   [4, "decrypt", decryptSome],

@@ -118,6 +118,9 @@ const assertHome = Effect.fnUntraced(function* (world: World) {
     assertNoKey(world, site.directory)
   }
   yield* releaseAll(world)
+  // What the newest key does not open, those before it do.
+  const first = yield* decrypt(world, truth.keys.slice(-1))
+  note(world, "sealed to a retired key", first.counts["wrong-key"])
   const { counts } = yield* decrypt(world, truth.keys)
   assert.deepEqual({ ...counts, decrypted: 0, altered: 0, duplicate: 0 }, NO_OUTCOMES)
   const opened = yield* world.central.run(everyOpened)
