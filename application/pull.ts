@@ -19,6 +19,7 @@ import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
 import { Atomic, Central, CentralInconsistent, type Checked, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
+import { Outbox } from "./record-ports.ts"
 
 /** So much would be removed that a person must say yes (invariant 5). Nothing was changed. */
 export class RemovalNeedsConfirmation extends Schema.TaggedError<RemovalNeedsConfirmation>()(
@@ -140,8 +141,10 @@ const fetchToEnd = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   { kinds }: PullOptions
 ) {
+  const atomic = yield* Atomic
   const central = yield* Central
   const holdings = yield* Holdings
+  const outbox = yield* Outbox
   const wanted = kinds === undefined ? undefined : withReferred(kinds)
   const ask = (after: Cursor) => Effect.result(central.page(organisation, after))
   const staged = new Map<string, string | null>(yield* holdings.staged(organisation))
@@ -152,9 +155,10 @@ const fetchToEnd = Effect.fnUntraced(function* (
   for (;;) {
     if (Result.isFailure(answer)) {
       if (answer.failure._tag !== "FeedReset") return yield* answer.failure
+      // It was restored from a backup, and has lost what it acknowledged since.
       // Once: a central that lives two lives at a time would send us round and round.
       if (anew) return yield* inconsistent("the feed can't be read from its start")
-      yield* holdings.restart(organisation)
+      yield* atomic.run(Effect.andThen(holdings.restart(organisation), outbox.resend))
       staged.clear()
       anew = true
       since = START

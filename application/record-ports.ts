@@ -102,6 +102,11 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<void>
     /** Forgets the bytes of an acknowledged record; its line in the ledger stays. */
     readonly purge: (number: number) => Effect.Effect<void>
+    /**
+     * Queues again, inside `Atomic`, everything that was acknowledged and is still here: central was
+     * restored from a backup. Their executions stay settled.
+     */
+    readonly resend: Effect.Effect<void>
     /** The record with these bytes; of several, one that has no receipt yet. */
     readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
     /** Whether some record of this id is not acknowledged, be it sent or not. */
