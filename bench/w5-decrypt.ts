@@ -3,7 +3,7 @@
  * may be killed at any moment: `node bench/w5-decrypt.ts DIRECTORY`, with its key from the parent.
  * Tells after each batch how many are done, and the memory and the processor time until then.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { decryptResults } from "../application/decrypt-results.ts"
 import { SealedResults } from "../application/record-ports.ts"
 import { sealedHere } from "../application/sealed-results.ts"
@@ -39,8 +39,9 @@ const decrypt = (key: typeof decodeKey extends (_: unknown) => infer Key ? Key :
     const settings = yield* readCentral(directory)
     const run = yield* decryptResults(ALL_RESULTS).pipe(
       Effect.provideServiceEffect(SealedResults, counted),
-      Effect.provide(layerCentral(directory, settings)),
-      Effect.provide(Opener.layer([{ id: "r", ...key }]))
+      Effect.provide(
+        Layer.merge(layerCentral(directory, settings), Opener.layer([{ id: "r", ...key }]))
+      )
     )
     process.send?.({ kind: "ended", counts: run.counts })
   })
