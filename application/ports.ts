@@ -394,6 +394,8 @@ export class Clients extends Context.Service<
   Clients,
   {
     readonly find: (id: string) => Effect.Effect<Option.Option<Client>>
+    /** Those that there are, in no order. */
+    readonly findAll: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Client>>
     readonly findBySigningKey: (sig: string) => Effect.Effect<Option.Option<Client>>
     readonly list: (kind: Client["kind"]) => Effect.Effect<ReadonlyArray<Client>>
     readonly put: (client: Client, secretHash?: string) => Effect.Effect<void>
