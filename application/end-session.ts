@@ -29,6 +29,7 @@ import {
 import { Atomic, DeviceIdentity, Executions, Hashing } from "./ports.ts"
 import { Outbox, Sending } from "./record-ports.ts"
 import { Moments, ResultSealer, SessionKeys, Sessions, type Visitor } from "./session-ports.ts"
+import { openSaves } from "./session-saves.ts"
 import {
   findSession,
   NoSession,
@@ -39,7 +40,7 @@ import {
   unlockSession,
   WrongStage
 } from "./session-step.ts"
-import { NoResultsKey, openSaves } from "./sit.ts"
+import { NoResultsKey } from "./sit.ts"
 
 const ENDS = { finish: "finished", terminate: "terminated", cancel: "cancelled" } as const
 type End = keyof typeof ENDS

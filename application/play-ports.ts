@@ -3,7 +3,12 @@
  * Values are QTI strings, as variables have them (`domain/variable.ts`).
  */
 import { Context, type Effect, Schema } from "effect"
+import type { Content } from "../domain/entity.ts"
+import type { PackageRefused } from "../domain/package-refusal.ts"
+import type { NumberedPlan } from "../domain/test-plan.ts"
 import type { Variable } from "../domain/variable.ts"
+import type { Unopenable } from "./ports.ts"
+import type { OpenFiles } from "./session-ports.ts"
 
 /** A variable as processing sees it: who declared it and when it was written are not its concern. */
 export type Known = Pick<Variable, "identifier" | "cardinality" | "baseType" | "values">
@@ -25,6 +30,8 @@ export class Scorer extends Context.Service<
       readonly xml: string
       readonly responses: ReadonlyArray<Known>
       readonly outcomes: ReadonlyArray<Known>
+      /** What `prepare` drew for this test-taker. */
+      readonly templates?: ReadonlyArray<Known>
     }) => Effect.Effect<ReadonlyArray<Known>, Unprocessed>
     /** Draws the template values of an item once; an item without template processing has none. */
     readonly prepare: (item: {
@@ -45,3 +52,37 @@ export class Scorer extends Context.Service<
     }) => Effect.Effect<ReadonlyArray<Known>, Unprocessed>
   }
 >()("testferry/Scorer") {}
+
+/** Makes the XML of an item fit for a page: nothing in it tells an answer or leads elsewhere. */
+export class ItemForPage extends Context.Service<
+  ItemForPage,
+  {
+    /**
+     * `path`: of the item in its package, which its references are relative to. `contentUrl`: where
+     * the page finds a file of the package. `templates`: values that were drawn once.
+     */
+    readonly prepare: (
+      xml: string,
+      path: string,
+      contentUrl: (path: string) => string,
+      templates: ReadonlyArray<Known>
+    ) => string
+  }
+>()("testferry/ItemForPage") {}
+
+/** Reads what packages say about tests. */
+export class TestReader extends Context.Service<
+  TestReader,
+  {
+    /** The plan of a package; its files are opened only if it was not read lately. */
+    readonly plan: <E, R>(
+      content: Content,
+      files: Effect.Effect<OpenFiles, E, R>
+    ) => Effect.Effect<NumberedPlan, E | PackageRefused | Unopenable, R>
+    /** The text of a document, whatever its encoding. */
+    readonly text: (
+      files: OpenFiles,
+      path: string
+    ) => Effect.Effect<string, PackageRefused | Unopenable>
+  }
+>()("testferry/TestReader") {}

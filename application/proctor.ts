@@ -138,7 +138,11 @@ export const markIrregularity = Effect.fn("markIrregularity")(function* (
   )
 })
 
-const watchedSession = Effect.fnUntraced(function* (visitor: Visitor, execution: ExecutionId) {
+/** A session of a center that this person proctors. Fails with NoSession. */
+export const watchedSession = Effect.fnUntraced(function* (
+  visitor: Visitor,
+  execution: ExecutionId
+) {
   const session = yield* findSession(execution)
   return (yield* rosterKeys(session, visitor)).size === 0 ? yield* new NoSession() : session
 })

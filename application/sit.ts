@@ -5,33 +5,18 @@
  */
 import { Clock, Effect, Option, Result, Schema } from "effect"
 import { type Admitted, type Denial, mayBegin, mayEnter } from "../domain/admission.ts"
-import { canonical } from "../domain/canonical.ts"
 import type { Delivery, Eligibility } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { isOpen } from "../domain/lifecycle.ts"
 import { wrapId } from "../domain/offer.ts"
 import type { ExecutionId } from "../domain/result.ts"
-import {
-  executionOf,
-  PARTS_MAX,
-  type Save,
-  SavedPart,
-  SESSION_BYTES_MAX,
-  type Session
-} from "../domain/session.ts"
+import { executionOf, type SavedPart, type Session } from "../domain/session.ts"
 import { keysFor } from "./log-in.ts"
 import { Atomic, Contents, DeviceIdentity, Executions, Holdings } from "./ports.ts"
 import { rechecking } from "./recheck.ts"
 import { Moments, PackageReader, SessionKeys, Sessions, type Visitor } from "./session-ports.ts"
-import {
-  log,
-  NoSession,
-  ownSession,
-  step,
-  TooMuch,
-  unlockSession,
-  WrongStage
-} from "./session-step.ts"
+import { isPlayed, keepPart, openSaves } from "./session-saves.ts"
+import { log, NoSession, ownSession, step, unlockSession, WrongStage } from "./session-step.ts"
 import { NotEnrolled } from "./sync.ts"
 
 /** Not now, or not for this person. */
@@ -39,17 +24,11 @@ export class Denied extends Schema.TaggedError<Denied>()("Denied", { why: Schema
 
 /** The device can't do its part: the content is not here whole, or was not sealed to this person. */
 export class ContentUnready extends Schema.TaggedError<ContentUnready>()("ContentUnready", {
-  why: Schema.Literals(["missing", "no key", "unopenable"])
+  why: Schema.Literals(["missing", "no key", "unopenable", "unplayable"])
 }) {}
 
 /** The root document names no results key: nobody could ever open what would be answered. */
 export class NoResultsKey extends Schema.TaggedError<NoResultsKey>()("NoResultsKey", {}) {}
-
-/** A newer save of this part is kept, or another one of the same number. */
-export class Stale extends Schema.TaggedError<Stale>()("Stale", {
-  part: Schema.String,
-  kept: Schema.Int
-}) {}
 
 /** Something that a test-taker may sit, or what stands in the way, and the session that is open. */
 export interface Offered {
@@ -289,63 +268,22 @@ export const save = Effect.fn("save")(function* (
   { part, seq, ...saved }: { readonly part: string; readonly seq: number } & SavedPart
 ) {
   const atomic = yield* Atomic
-  const keys = yield* SessionKeys
-  const sessions = yield* Sessions
-  const text = textOf(saved)
-  const bytes = byteLength(text)
   // All in one transaction: the session can't end, and its key be forgotten, in between.
   return yield* atomic.run(
     Effect.gen(function* () {
       const session = yield* ownSession(visitor, execution)
       if (session.stage !== "started") return yield* notRunning(session)
       yield* unlockSession(session, visitor)
-      const [kept] = yield* sessions.saves(execution, part)
-      if (kept !== undefined && kept.seq >= seq) {
-        const same = kept.seq === seq && (yield* openSave(execution, kept)) === text
-        return same ? undefined : yield* new Stale({ part, kept: kept.seq })
+      // Where this device sequences the test, what was answered is saved through it alone.
+      if (yield* isPlayed(execution)) {
+        return yield* new WrongStage({ stage: "played", event: "save" })
       }
-      const held = yield* sessions.measure(execution)
-      if (held.bytes - (kept?.bytes ?? 0) + bytes > SESSION_BYTES_MAX) {
-        return yield* new TooMuch({ what: "bytes", max: SESSION_BYTES_MAX })
-      }
-      if (kept === undefined && held.parts >= PARTS_MAX) {
-        return yield* new TooMuch({ what: "parts", max: PARTS_MAX })
-      }
-      const box = yield* keys.seal(execution, { part, seq }, text)
-      yield* sessions.keep(execution, { part, seq, box, bytes })
+      return yield* keepPart(execution, { part, seq, saved })
     })
   )
 })
 
 const notRunning = ({ stage }: Session) => new WrongStage({ stage, event: "save" })
-
-/** A browser may cut a character in two; what can't be written at all is replaced, not refused. */
-const textOf = ({ state, variables }: SavedPart): string =>
-  canonical({
-    state: state.toWellFormed(),
-    variables: variables.map((set) => ({
-      ...set,
-      item: set.item?.toWellFormed() ?? null,
-      variables: set.variables.map((variable) => ({
-        ...variable,
-        identifier: variable.identifier.toWellFormed(),
-        values:
-          variable.values?.map((value) => ({
-            ...value,
-            value: value.value.toWellFormed(),
-            ...(value.field === undefined ? {} : { field: value.field.toWellFormed() })
-          })) ?? null
-      }))
-    }))
-  })
-
-const byteLength = (text: string): number => new TextEncoder().encode(text).length
-
-const openSave = Effect.fnUntraced(function* (execution: ExecutionId, { box, part, seq }: Save) {
-  const keys = yield* SessionKeys
-  // The key fits, or it would not have been unlocked; a box that changed on the disk is lost.
-  return yield* Effect.orDie(keys.open(execution, { part, seq }, box))
-})
 
 /** What was saved last, by part. Fails with NoSession, WrongStage when it ended, or SessionLocked. */
 export const saved = Effect.fn("saved")(function* (visitor: Visitor, execution: ExecutionId) {
@@ -362,20 +300,6 @@ export const saved = Effect.fn("saved")(function* (visitor: Visitor, execution: 
   )
 })
 
-/** Opens every save of a session that is unlocked. */
-export const openSaves = Effect.fnUntraced(function* (execution: ExecutionId) {
-  const sessions = yield* Sessions
-  return yield* Effect.forEach(
-    yield* sessions.saves(execution),
-    Effect.fnUntraced(function* (kept) {
-      const part = yield* Effect.orDie(decodePart(yield* openSave(execution, kept)))
-      return { part: kept.part, seq: kept.seq, ...part }
-    })
-  )
-})
-
-const decodePart = Schema.decodeUnknownEffect(Schema.fromJsonString(SavedPart))
-
 /** Opens the files of a session that runs. Fails with NoSession, WrongStage or ContentUnready. */
 export const files = Effect.fn("files")(function* (visitor: Visitor, execution: ExecutionId) {
   const reader = yield* PackageReader
@@ -388,6 +312,25 @@ export const files = Effect.fn("files")(function* (visitor: Visitor, execution: 
     Effect.catchTags({
       BlobDamaged: () => Effect.fail(new ContentUnready({ why: "missing" })),
       Unopenable: () => Effect.fail(new ContentUnready({ why: "unopenable" }))
+    })
+  )
+})
+
+/**
+ * Refuses the documents of a package while this device sequences it: they hold the keys to the answers.
+ * Fails with NoSession, or SessionLocked.
+ */
+export const mayRead = Effect.fn("mayRead")(function* (
+  visitor: Visitor,
+  execution: ExecutionId,
+  name: string
+) {
+  const atomic = yield* Atomic
+  if (!/\.xml$/iu.test(name)) return
+  yield* atomic.run(
+    Effect.gen(function* () {
+      yield* unlockSession(yield* ownSession(visitor, execution), visitor)
+      if (yield* isPlayed(execution)) return yield* new NoSession()
     })
   )
 })

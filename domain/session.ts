@@ -42,6 +42,8 @@ export const Session = Schema.Struct({
   testTaker: EntityId,
   attempt: Schema.Int,
   proctored: Schema.Boolean,
+  /** What a proctor granted on top of every limit of time. */
+  extraMillis: Schema.optionalKey(Schema.Int),
   /** The eligibility's own period; the eligibility may be gone before the session is. */
   period: Period,
   stage: DeviceStage,

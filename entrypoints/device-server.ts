@@ -1,6 +1,6 @@
 /**
  * Serves a device's HTTP door for test runners and proctors: `/runner/v1`, `/proctor/v1`, their
- * description at `/openapi.json`, and pages that explain it at `/docs`.
+ * description at `/openapi.json`, pages that explain it at `/docs`, and the page of test-takers.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { type Duration, Effect, Layer } from "effect"
@@ -9,6 +9,8 @@ import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { REQUEST_BYTES_MAX, RunnerApi } from "../infrastructure/runner-api.ts"
 import * as Gate from "./device-gate.ts"
 import { listener, type Tls } from "./http-listener.ts"
+import * as PageRoutes from "./page-routes.ts"
+import { layerPlay } from "./play-routes.ts"
 import { layerProctor } from "./proctor-routes.ts"
 import { LOGIN_LIMITS, type LoginLimits, layerAccess, layerLoggedIn } from "./runner-access.ts"
 import { layerRunner } from "./runner-routes.ts"
@@ -57,11 +59,13 @@ const routes = ({ limits, tls }: DeviceServerOptions) =>
       Layer.provide([
         layerAccess({ limits: limits ?? LOGIN_LIMITS, secure: tls !== undefined }),
         layerRunner,
+        layerPlay,
         layerProctor,
         layerHealth
       ]),
       Layer.provide(layerLoggedIn)
     ),
+    PageRoutes.layer,
     HttpApiScalar.layer(RunnerApi, { path: "/docs", scalar: { withDefaultFonts: false } })
   ).pipe(Layer.provideMerge(Gate.layer))
 

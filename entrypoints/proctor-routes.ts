@@ -2,10 +2,12 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { endAsProctor } from "../application/end-session.ts"
+import { grantTime } from "../application/extra-time.ts"
 import { type Act, act, markIrregularity, watched } from "../application/proctor.ts"
 import { Moments } from "../application/session-ports.ts"
 import type { ExecutionId } from "../domain/result.ts"
-import { Here, type ReasonPost, RunnerApi } from "../infrastructure/runner-api.ts"
+import { type ReasonPost, RunnerApi } from "../infrastructure/runner-api.ts"
+import { Here } from "../infrastructure/runner-door.ts"
 import { leave } from "./runner-access.ts"
 import { answerOf, told } from "./runner-routes.ts"
 import { answered } from "./runner-troubles.ts"
@@ -20,6 +22,12 @@ export const layerProctor = HttpApiBuilder.group(RunnerApi, "proctor", (handlers
     resume: acting("resume"),
     cancel: ending("cancel"),
     terminate: ending("terminate"),
+    extraTime: ({ params: { execution }, payload: { minutes, reason } }) =>
+      answered(
+        Effect.flatMap(Here, ({ visitor }) =>
+          told(grantTime(visitor, execution, minutes, reasonOf(reason)))
+        )
+      ),
     irregularity: ({ params: { execution }, payload: { reason } }) =>
       answered(
         Effect.flatMap(Here, ({ visitor }) =>

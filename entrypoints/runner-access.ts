@@ -8,7 +8,8 @@ import { type Visitor, Visitors } from "../application/session-ports.ts"
 import type { Person } from "../domain/entity.ts"
 import { foldedLogin } from "../domain/login.ts"
 import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts"
-import { COOKIE, Here, LoggedIn, type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
+import { type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
+import { COOKIE, Here, LoggedIn, PAGE_HEADER } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
 import { answered, tooMany } from "./runner-troubles.ts"
 
@@ -113,6 +114,7 @@ export const layerLoggedIn = Layer.effect(
     ) {
       const request = yield* HttpServerRequest.HttpServerRequest
       const bearer = Redacted.value(credential)
+      if (bearer === "" && isForeign(request)) return runnerProblem(FOREIGN)
       const token = bearer === "" ? (request.cookies[COOKIE] ?? "") : bearer
       const visitor = yield* visitors.find(token)
       if (Option.isNone(visitor)) return runnerProblem(NOBODY)
@@ -122,4 +124,15 @@ export const layerLoggedIn = Layer.effect(
   })
 )
 
+/**
+ * A browser sends the cookie along with whatever a page of another port on this machine makes it
+ * send. Our page says who it is by a header, which others would have to be allowed to send.
+ */
+const isForeign = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean => {
+  const from = headers["sec-fetch-site"]
+  if (method === "GET" || method === "HEAD") return from === "cross-site"
+  return headers[PAGE_HEADER] === undefined || (from !== undefined && from !== "same-origin")
+}
+
+const FOREIGN = runnerTrouble("cross-site", `With the cookie, send the header ${PAGE_HEADER} too.`)
 const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")

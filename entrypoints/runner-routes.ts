@@ -4,9 +4,10 @@ import { HttpApiBuilder } from "effect/http-api"
 import { finish } from "../application/end-session.ts"
 import { Moments } from "../application/session-ports.ts"
 import { ownSession } from "../application/session-step.ts"
-import { begin, enter, files, offered, pause, save, saved } from "../application/sit.ts"
+import { begin, enter, files, mayRead, offered, pause, save, saved } from "../application/sit.ts"
 import type { Session } from "../domain/session.ts"
-import { Here, RunnerApi, type SessionAnswer } from "../infrastructure/runner-api.ts"
+import { RunnerApi } from "../infrastructure/runner-api.ts"
+import { Here, type SessionAnswer } from "../infrastructure/runner-door.ts"
 import { leave, personOf } from "./runner-access.ts"
 import { fileOf } from "./runner-files.ts"
 import { answered, type Failure } from "./runner-troubles.ts"
@@ -56,16 +57,19 @@ export const layerRunner = HttpApiBuilder.group(RunnerApi, "runner", (handlers) 
       answered(
         asVisitor((visitor) =>
           Effect.flatMap(files(visitor, params.execution), (open) =>
-            fileOf(open, params, headers.range)
+            Effect.andThen(
+              mayRead(visitor, params.execution, params["*"]),
+              fileOf(open, params, headers.range)
+            )
           )
         )
       )
   })
 )
 
-type Visitor = (typeof Here)["Service"]["visitor"]
+export type Visitor = (typeof Here)["Service"]["visitor"]
 
-const asVisitor = <A, E, R>(verb: (visitor: Visitor) => Effect.Effect<A, E, R>) =>
+export const asVisitor = <A, E, R>(verb: (visitor: Visitor) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Here, ({ visitor }) => verb(visitor))
 
 const own = <R>(

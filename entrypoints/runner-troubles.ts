@@ -2,14 +2,16 @@
 import { Cause, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { WrongKind } from "../application/log-in.ts"
+import type { PlayRefused } from "../application/play-decide.ts"
 import type {
   HoldingDamaged,
   TooManyTries,
   Unopenable,
   WrongPassword
 } from "../application/ports.ts"
+import type { Stale } from "../application/session-saves.ts"
 import type { NoSession, SessionLocked, TooMuch, WrongStage } from "../application/session-step.ts"
-import type { ContentUnready, Denied, NoResultsKey, Stale } from "../application/sit.ts"
+import type { ContentUnready, Denied, NoResultsKey } from "../application/sit.ts"
 import type { NotEnrolled } from "../application/sync.ts"
 import {
   RUNNER_PROBLEMS,
@@ -26,6 +28,7 @@ export type Failure =
   | NoResultsKey
   | NoSession
   | NotEnrolled
+  | PlayRefused
   | SessionLocked
   | Stale
   | TooManyTries
@@ -65,6 +68,11 @@ export const troubleOf = (failure: Failure): RunnerTrouble => {
         "stale",
         `Of "${failure.part}" number ${failure.kept} is kept. Another window may be open: load it anew.`
       )
+    case "PlayRefused":
+      return runnerTrouble(
+        failure.code === "over" ? "test-over" : failure.code,
+        failure.item === null ? "Load the page anew." : `It is about "${failure.item}".`
+      )
     case "TooMuch":
       return runnerTrouble("too-large", `The limit of a session is ${failure.max} ${failure.what}.`)
     default:
@@ -100,7 +108,8 @@ const deviceTrouble = (
 const CONTENT: Readonly<Record<ContentUnready["why"], string>> = {
   missing: "It is not whole on this device. Synchronise, then try again.",
   "no key": "This person was given no key for it yet. Synchronise, then try again.",
-  unopenable: "It is damaged on this device. Synchronise, then try again."
+  unopenable: "It is damaged on this device. Synchronise, then try again.",
+  unplayable: "It says nothing that can be played. Ask the office to publish it once more."
 }
 
 const DENIED: Readonly<Partial<Record<string, string>>> = {
@@ -119,8 +128,11 @@ const stageTrouble = ({ event, stage }: WrongStage): RunnerTrouble => {
   if (stage === "finished" || stage === "terminated" || stage === "cancelled") {
     return runnerTrouble("ended", `It was ${stage}.`)
   }
-  if (stage === "paused" && event === "save") {
+  if (stage === "paused" && (event === "save" || event === "play")) {
     return runnerTrouble("paused", "Start it again, then save.")
+  }
+  if (stage === "awaiting" && event === "play") {
+    return runnerTrouble("awaiting", "Ask a proctor, then try again.")
   }
   return runnerTrouble("wrong-stage", `"${event}" is not possible while it is ${stage}.`)
 }

@@ -55,6 +55,7 @@ import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
 import * as StickMedium from "../infrastructure/stick-medium.ts"
 import * as StickWriter from "../infrastructure/stick-writer.ts"
+import { layerPlaying } from "./play-wiring.ts"
 import { type CentralSettings, type DeviceSettings, readDevice, sendingRules } from "./settings.ts"
 
 /** Owns a data directory for as long as the scope is open. Fails with DataDirectoryOwned. */
@@ -181,7 +182,8 @@ const layerSittings = (keys: FileKeys) =>
     MemoryVisitors.layer,
     DeviceMoments.layer,
     ResultSealer.layer(keys),
-    PackageFiles.layerReader
+    PackageFiles.layerReader,
+    layerPlaying
   )
 
 /** Contents, beside them the files of bundles that come and go, and the sticks that carry these. */

@@ -38,8 +38,12 @@ const XMLNS = "http://www.w3.org/2000/xmlns/"
 const XML = "http://www.w3.org/XML/1998/namespace"
 const XLINK = "http://www.w3.org/1999/xlink"
 
-/** They send, load another page, or let a page load what its own address does not show. */
-const GONE = new Set(["action", "formaction", "ping", "srcdoc", "target", "manifest", "nonce"])
+/** They send, or load another page; or they are the answer: the library reads it here too. */
+const GONE = new Set([
+  ...["action", "formaction", "ping", "srcdoc", "target", "manifest", "nonce"],
+  ...["correct-response", "correctresponse", "show-correct-response"],
+  ...["show-full-correct-response", "show-candidate-correction"]
+])
 
 const ADDRESSES = new Set([
   ...["src", "data", "href", "poster", "primary-path", "fallback-path", "background"],

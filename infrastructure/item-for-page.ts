@@ -5,9 +5,12 @@
  * What may stay is listed, not what must go; only inside the body, where HTML is, is it the other way
  * round. Names are compared as QTI 2 and 3 have them, whatever the namespace: so does the library.
  */
-import type { Known } from "../application/play-ports.ts"
+import { Layer } from "effect"
+import { ItemForPage, type Known } from "../application/play-ports.ts"
 import { attributesForPage, type ContentUrl, escaped } from "./attributes-for-page.ts"
 import { walkXml, type XmlElement } from "./xml-document.ts"
+
+export const layer = Layer.sync(ItemForPage, () => ItemForPage.of({ prepare: itemForPage }))
 
 /**
  * Gives the item without its keys, as XML. `path`: where it is in its package; `contentUrl`: the

@@ -13,6 +13,7 @@ export type Job =
       readonly xml: string
       readonly responses: ReadonlyArray<Known>
       readonly outcomes: ReadonlyArray<Known>
+      readonly templates: ReadonlyArray<Known>
     }
   | { readonly verb: "prepare"; readonly xml: string }
   | {
@@ -46,12 +47,12 @@ export const run = async (window: DomWindow, job: Job): Promise<Answer> => {
 
 const score = (
   window: DomWindow,
-  { outcomes, responses, xml }: Extract<Job, { readonly verb: "score" }>
+  { outcomes, responses, templates, xml }: Extract<Job, { readonly verb: "score" }>
 ): Promise<ReadonlyArray<Known>> => {
   const item = processedParts(window, parseQti(window, xml))
-  keepDrawn(item, responses)
+  keepDrawn(item, templates)
   const adaptive = item.getAttribute("adaptive") === "true"
-  return responded(window, item, adaptive ? [...outcomes, ...responses] : responses)
+  return responded(window, item, [...templates, ...(adaptive ? outcomes : []), ...responses])
 }
 
 /** Template values were drawn once: what else template processing says is done again with them. */

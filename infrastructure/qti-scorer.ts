@@ -31,7 +31,8 @@ export const layer = (limits: Partial<ScorerLimits> = {}) =>
     Effect.gen(function* () {
       const ask = yield* queued({ ...SCORER_LIMITS, ...limits })
       return Scorer.of({
-        score: (attempt) => Effect.map(ask({ verb: "score", ...attempt }), asKnown),
+        score: ({ templates = [], ...attempt }) =>
+          Effect.map(ask({ verb: "score", templates, ...attempt }), asKnown),
         prepare: (item) => Effect.map(ask({ verb: "prepare", ...item }), asKnown),
         decide: (asked) => Effect.map(ask({ verb: "decide", ...asked }), asVerdicts),
         conclude: (asked) => Effect.map(ask({ verb: "conclude", ...asked }), asKnown)

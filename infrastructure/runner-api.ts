@@ -1,61 +1,39 @@
 /**
  * Describes a device's HTTP door once, for the server, for the OpenAPI document, and for whoever
- * writes a test runner or a proctor's page. Handlers are in `entrypoints/runner-routes.ts` and
- * `entrypoints/proctor-routes.ts`.
+ * writes a test runner or a proctor's page. Handlers are in `entrypoints/runner-routes.ts`,
+ * `entrypoints/play-routes.ts` and `entrypoints/proctor-routes.ts`.
  */
-import { ByteSize, Context, Schema } from "effect"
-import {
-  HttpApi,
-  HttpApiEndpoint,
-  HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSchema,
-  HttpApiSecurity,
-  OpenApi
-} from "effect/http-api"
-import type { Visitor } from "../application/session-ports.ts"
+import { ByteSize, Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { EXTRA_MINUTES_MAX } from "../application/extra-time.ts"
 import { LABEL_MAX, PersonKind } from "../domain/entity.ts"
 import { EntityId, OrganisationId, Text } from "../domain/id.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
-import { ExecutionId, Moment } from "../domain/result.ts"
-import { PARTS_MAX, PartName, SESSION_BYTES_MAX, Session } from "../domain/session.ts"
+import { PARTS_MAX, PartName, SESSION_BYTES_MAX } from "../domain/session.ts"
 import { VariableSet } from "../domain/variable.ts"
-import { PROBLEM_TYPE } from "./http-answers.ts"
-import { RunnerProblem } from "./runner-problem.ts"
+import { Play } from "./play-api.ts"
+import {
+  EXECUTION,
+  LoggedIn,
+  one,
+  P400,
+  P403,
+  P404,
+  P409,
+  P410,
+  P413,
+  P416,
+  P423,
+  P429,
+  P503,
+  P507,
+  SessionAnswer
+} from "./runner-door.ts"
 
 /** A whole session in one save, and the JSON around it. */
 export const REQUEST_BYTES_MAX = ByteSize.bytes(SESSION_BYTES_MAX + 1_048_576)
 /** So that a runner's mistake is no essay in a log. */
 const COMMENT_MAX = 2_000
-
-export const COOKIE = "testferry"
-
-/** Who the token of a request belongs to. */
-export class Here extends Context.Service<
-  Here,
-  { readonly visitor: Visitor; readonly token: string }
->()("testferry/http/Here") {}
-
-const failure = (status: number) =>
-  RunnerProblem.annotate({ identifier: `Problem${status}` }).pipe(
-    HttpApiSchema.status(status),
-    HttpApiSchema.asJson({ contentType: PROBLEM_TYPE })
-  )
-const [P400, P401, P403, P404] = [failure(400), failure(401), failure(403), failure(404)]
-const [P409, P410, P413, P416] = [failure(409), failure(410), failure(413), failure(416)]
-const [P423, P429, P503, P507] = [failure(423), failure(429), failure(503), failure(507)]
-
-/** Asks for the token that a login gave: as a bearer token, or as the cookie. */
-export class LoggedIn extends HttpApiMiddleware.Service<LoggedIn, { provides: Here }>()(
-  "testferry/http/LoggedIn",
-  {
-    security: {
-      bearer: HttpApiSecurity.bearer,
-      cookie: HttpApiSecurity.apiKey({ key: COOKIE, in: "cookie" })
-    },
-    error: P401
-  }
-) {}
 
 export const LoginPost = Schema.Struct({
   login: Schema.String.check(Schema.isMaxLength(LABEL_MAX)),
@@ -77,24 +55,6 @@ export const LoginAnswer = Schema.Struct({
   idleSeconds: Schema.Int,
   person: PersonAnswer
 }).annotate({ identifier: "LoginAnswer" })
-
-/** A session, and the device's clocks at the moment of the answer. */
-export const SessionAnswer = Schema.Struct({
-  execution: ExecutionId,
-  organisation: OrganisationId,
-  delivery: EntityId,
-  eligibility: EntityId,
-  contentVersion: Schema.Int,
-  attempt: Schema.Int,
-  stage: Session.fields.stage,
-  proctored: Schema.Boolean,
-  pausedBy: Session.fields.pausedBy,
-  createdAt: Moment,
-  startedAt: Schema.NullOr(Moment),
-  finishedAt: Schema.NullOr(Moment),
-  now: Moment
-}).annotate({ identifier: "Session" })
-export type SessionAnswer = typeof SessionAnswer.Type
 
 const DeliveryAnswer = Schema.Struct({
   delivery: EntityId,
@@ -151,6 +111,13 @@ export const ReasonPost = Schema.Struct({
 /** What a proctor's act may say beside; terminating and marking must say it. */
 const ActPost = Schema.Struct({ reason: Schema.optionalKey(Schema.NullOr(ReasonPost)) })
 const ReasonedPost = Schema.Struct({ reason: ReasonPost })
+/** Fewer than none takes back what was granted. */
+const TimePost = Schema.Struct({
+  minutes: Schema.Int.check(
+    Schema.isBetween({ minimum: -EXTRA_MINUTES_MAX, maximum: EXTRA_MINUTES_MAX })
+  ),
+  reason: ReasonPost
+}).annotate({ identifier: "ExtraTime" })
 
 export const WatchedAnswer = Schema.Struct({
   sessions: Schema.Array(
@@ -167,9 +134,6 @@ export const WatchedAnswer = Schema.Struct({
     })
   )
 }).annotate({ identifier: "Watched" })
-
-const one = { execution: ExecutionId }
-const EXECUTION = "/runner/v1/executions/:execution"
 
 const login = (path: `/${string}`) =>
   HttpApiEndpoint.post("login", path, {
@@ -273,6 +237,12 @@ const Proctor = HttpApiGroup.make("proctor")
       success: SessionAnswer,
       error: [P400, P404, P409, P410, P423, P503, P507]
     }),
+    HttpApiEndpoint.post("extraTime", `${ACT}/extra-time`, {
+      params: one,
+      payload: TimePost,
+      success: SessionAnswer,
+      error: [P400, P404, P409, P410, P413, P507]
+    }),
     HttpApiEndpoint.post("irregularity", `${ACT}/irregularity`, {
       params: one,
       payload: ReasonedPost,
@@ -299,6 +269,7 @@ const namedPaths = (document: Record<string, unknown>): Record<string, unknown> 
 export const RunnerApi = HttpApi.make("testferry-device")
   .add(RunnerAccess)
   .add(Runner)
+  .add(Play)
   .add(ProctorAccess)
   .add(Proctor)
   .add(Health)
@@ -320,5 +291,8 @@ export const RUNNER_ROUTES: ReadonlyArray<{ readonly method: string; readonly pa
   ...Object.values(RunnerApi.groups).flatMap((group) =>
     Object.values(group.endpoints).map(({ method, path }) => ({ method, pattern: path }))
   ),
-  ...["/openapi.json", "/docs"].map((pattern) => ({ method: "GET", pattern }))
+  ...["/openapi.json", "/docs", "/", "/assets/:version/:name"].map((pattern) => ({
+    method: "GET",
+    pattern
+  }))
 ]

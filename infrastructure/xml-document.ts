@@ -117,6 +117,9 @@ const walkText = (text: string, file: string, doctype: Doctype, visitor: XmlVisi
   parser.write(text).close()
 }
 
+/** The text of a document in the encoding that it states; undefined where it is in another. */
+export const xmlText = (bytes: Uint8Array): string | undefined => decode(bytes, encodingOf(bytes))
+
 /** By the byte order mark, then by what the XML declaration states, else UTF-8. */
 const encodingOf = (bytes: Uint8Array): string => {
   const [a, b] = bytes

@@ -37,6 +37,7 @@ const hidden = fc.oneof(
   fc.constant(`<!-- ${SECRET} -->`),
   fc.constant(`<?key ${SECRET}?>`),
   fc.constant(`<qti-rubric-block view="scorer author">${SECRET}</qti-rubric-block>`),
+  fc.constant(`<qti-choice-interaction correct-response="${SECRET}"/>`),
   fc.constant(`<script>${SECRET}</script>`)
 )
 const { tree } = fc.letrec<{ tree: string }>((tie) => ({

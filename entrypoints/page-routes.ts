@@ -1,0 +1,102 @@
+/**
+ * Serves the page on which test-takers sit their tests, at `/`: files of this program and the QTI
+ * library for browsers, nothing else. They hold no secret, and are the same for everybody.
+ */
+import { createHash } from "node:crypto"
+import fs from "node:fs"
+import path from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
+
+export const layer = Layer.unwrap(
+  Effect.sync(() => {
+    const assets = readAssets()
+    const version = versionOf(assets)
+    const html = fs
+      .readFileSync(path.join(PAGES, "take.html"), "utf8")
+      .replaceAll("{assets}", `/assets/${version}`)
+    return Layer.mergeAll(
+      HttpRouter.add("GET", "/", pageAnswer(html)),
+      HttpRouter.add(
+        "GET",
+        "/assets/:version/:name",
+        Effect.map(HttpRouter.params, ({ name = "", version: asked }) => {
+          const asset = asked === version ? assets.get(name) : undefined
+          return asset === undefined ? NOTHING : assetAnswer(asset)
+        })
+      )
+    )
+  })
+)
+
+/**
+ * Nothing but this origin, no inline script, no evaluation. The style sheets of items become style
+ * elements, and their authors write style attributes: those have to be allowed.
+ */
+export const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "media-src 'self' data: blob:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'"
+].join("; ")
+
+const HEADERS = {
+  "content-security-policy": PAGE_POLICY,
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "x-frame-options": "DENY"
+}
+
+const pageAnswer = (html: string) =>
+  HttpServerResponse.text(html, {
+    contentType: "text/html; charset=utf-8",
+    headers: { ...HEADERS, "cache-control": "no-cache" }
+  })
+
+interface Asset {
+  readonly bytes: Uint8Array
+  readonly type: string
+}
+
+/** Their version is in their address: another version is another file. */
+const assetAnswer = ({ bytes, type }: Asset) =>
+  HttpServerResponse.uint8Array(bytes, {
+    contentType: type,
+    headers: { ...HEADERS, "cache-control": "public, max-age=31536000, immutable" }
+  })
+
+const NOTHING = runnerProblem(runnerTrouble("not-found", "Load the page again: it is a newer one."))
+
+const PAGES = path.join(import.meta.dirname, "pages")
+const LIBRARY = "qti-components.mjs"
+const TYPES: Readonly<Record<string, string>> = {
+  ".mjs": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8"
+}
+
+const readAssets = (): ReadonlyMap<string, Asset> => {
+  const own = fs.readdirSync(PAGES).flatMap((name): ReadonlyArray<readonly [string, Asset]> => {
+    const type = TYPES[path.extname(name)]
+    return type === undefined
+      ? []
+      : [[name, { bytes: fs.readFileSync(path.join(PAGES, name)), type }]]
+  })
+  const library = fileURLToPath(import.meta.resolve("@citolab/qti-components/cdn/index.js"))
+  const type = TYPES[".mjs"] ?? ""
+  return new Map([...own, [LIBRARY, { bytes: fs.readFileSync(library), type }]])
+}
+
+const versionOf = (assets: ReadonlyMap<string, Asset>): string => {
+  const hash = createHash("sha256")
+  for (const [name, { bytes }] of assets) hash.update(`${name} ${bytes.length} `).update(bytes)
+  return hash.digest("hex").slice(0, 16)
+}
