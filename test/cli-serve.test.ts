@@ -55,7 +55,10 @@ describe("a device that is served", () => {
         assert.strictEqual((yield* anew.ended).status, 130)
         assert.isFalse(fs.existsSync(left))
         const history = yield* done(device, "history")
-        assert.match(history, /^[^\n]+\n[^\n]+\n.* sync +dev_\w+ +done .*\n.* sync +dev_\w+ +done /u)
+        assert.match(
+          history,
+          /^[^\n]+\n[^\n]+\n.* sync +dev_\w+ +done .*\n.* sync +dev_\w+ +done /u
+        )
       }),
     LONG
   )
