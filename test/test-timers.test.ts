@@ -65,6 +65,9 @@ describe("time", () => {
       1_500
     )
     assert.strictEqual(activeMillis(from, to(9_000), log(["opened", 1_500])), 8_000)
+    const waited = log(["paused", 1_500], ["authorised", 5_000], ["started", 8_000])
+    assert.strictEqual(activeMillis(from, to(9_000), waited), 1_500)
+    assert.strictEqual(activeMillis(from, to(9_000), log(["paused", 1_500])), 500)
     assert.strictEqual(activeMillis(from, to(9_000), log(["recovered", 8_800])), 200)
     assert.strictEqual(
       activeMillis(from, to(400, "c"), log(["paused", 1_200], ["started", 100, "c"])),
