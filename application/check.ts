@@ -33,7 +33,7 @@ export const checkChange = (
     return digest === null && body === null ? { change, entity: null } : "is half a change"
   }
   if (sha256(body) !== digest) return "is not what its digest says"
-  const decoded = Result.flatMap(parse(body), decode)
+  const decoded = readEntity(body)
   if (Result.isFailure(decoded)) return "does not have the form of its kind"
   const entity = decoded.success
   if (entity.kind !== kind || entity.id !== id || !namesItself(entity)) {
@@ -41,6 +41,9 @@ export const checkChange = (
   }
   return { change, entity }
 }
+
+/** The entity that a body says; what fails has no form of any kind. */
+export const readEntity = (body: string) => Result.flatMap(parse(body), decode)
 
 /** The id of a key wrap is made of what it wraps and for whom. */
 const namesItself = (entity: Entity): boolean =>

@@ -1,17 +1,17 @@
 /**
  * Opens sealed results with the keys that a person has unlocked, batch after batch; each is kept
- * before the next is begun, so that a run that was killed goes on where it was (format §3.7).
+ * before its lane begins the next, so that a run that was killed goes on where it was (format §3.7).
  */
 import { Clock, Effect, Exit, Result } from "effect"
 import {
   agrees,
   NO_OUTCOMES,
-  type Opening,
   type OpeningCounts,
   type OpeningOutcome,
   type OpeningRun,
   type ResultsFilter,
-  type SealedResult
+  type SealedResult,
+  type Tried
 } from "../domain/opening.ts"
 import { report } from "./progress.ts"
 import { ResultsOpener, SealedResults } from "./record-ports.ts"
@@ -37,12 +37,17 @@ export const decryptResults = Effect.fn("decryptResults")(function* (filter: Res
   const work = Effect.gen(function* () {
     yield* tell("started")
     yield* sealed.retry(filter)
-    while (true) {
-      const outcomes = yield* sealed.step(filter, openBatch(opener))
-      if (outcomes === undefined) break
-      counts = added(counts, outcomes)
-      yield* tell("running")
-    }
+    const lane = Effect.gen(function* () {
+      while (true) {
+        const outcomes = yield* sealed.step(filter, openBatch(opener))
+        if (outcomes === undefined) break
+        counts = added(counts, outcomes)
+        yield* tell("running")
+      }
+    })
+    // While one batch is opened the one before is written: else half of the machine would wait.
+    const lanes = Array.from({ length: sealed.lanes }, () => lane)
+    yield* Effect.all(lanes, { concurrency: "unbounded", discard: true })
     yield* tell("finished")
   })
   const remember = (ended: boolean) =>
@@ -61,17 +66,17 @@ export const decryptResults = Effect.fn("decryptResults")(function* (filter: Res
 /** Opens a batch: what nobody can have signed is not even tried. */
 const openBatch =
   (opener: ResultsOpener["Service"]) =>
-  (batch: ReadonlyArray<SealedResult>): Effect.Effect<ReadonlyArray<Opening>> =>
+  (batch: ReadonlyArray<SealedResult>): Effect.Effect<ReadonlyArray<Tried>> =>
     Effect.gen(function* () {
       const known = batch.filter(({ signers }) => signers.length > 0)
       const opened = yield* opener.open(known)
       const results = new Map(known.map((one, at) => [one, opened[at]]))
-      return batch.map((one): Opening => {
+      return batch.map((one): Tried => {
         const { device, sha256 } = one
         const result = results.get(one)
         if (result === undefined) return { device, sha256, why: "unknown-device" }
         if (Result.isFailure(result)) return { device, sha256, why: result.failure }
-        return agrees(one, result.success.document)
+        return agrees(one, result.success.facts)
           ? { device, sha256, ...result.success }
           : { device, sha256, why: "bad-signature" }
       })

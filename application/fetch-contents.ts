@@ -75,12 +75,9 @@ export const wantedContents = Effect.fn("wantedContents")(function* (
   const wanted = new Map<Digest, Content>()
   for (const organisation of organisations) {
     const kept = new Set(yield* holdings.keptBack(organisation))
-    yield* Stream.runForEach(holdings.entities(organisation, ["delivery"]), (entity) =>
-      Effect.sync(() => {
-        if (entity.kind !== "delivery" || kept.has(keyText(entity))) return
-        wanted.set(entity.content.blob, entity.content)
-      })
-    )
+    for (const delivery of yield* holdings.deliveries(organisation)) {
+      if (!kept.has(keyText(delivery))) wanted.set(delivery.content.blob, delivery.content)
+    }
   }
   return wanted
 })

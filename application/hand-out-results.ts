@@ -14,17 +14,27 @@ import {
   BATCH_CHARACTERS_MAX,
   BATCH_RESULTS_MAX,
   countsText,
+  factsOf,
   leftSealed,
-  type OpenedDocument,
   type Opening,
   type OpeningOutcome,
   type OpeningRun,
   type ResultsFilter,
-  type SealedResult
+  type SealedResult,
+  type Tried
 } from "../domain/opening.ts"
 import { Signatures } from "./bundle-ports.ts"
 import { Atomic, Clients, Hashing, History } from "./ports.ts"
-import { Claims, type KeptRecord, OpenedResults, Records } from "./record-ports.ts"
+import {
+  type ClaimedRecord,
+  type FoundRecord,
+  type KeptRecord,
+  type NewOpened,
+  OpenedResults,
+  type RecordMove,
+  type RecordName,
+  Records
+} from "./record-ports.ts"
 
 const listed = (filter: ResultsFilter, stages: ReadonlyArray<CentralStage>) =>
   Stream.unwrap(
@@ -41,7 +51,7 @@ const listed = (filter: ResultsFilter, stages: ReadonlyArray<CentralStage>) =>
 
 /** How many results are sealed still: those never tried, and those that could not be opened. */
 export const countSealed = Effect.fn("countSealed")((filter: ResultsFilter) =>
-  Stream.runCount(listed(filter, ["stored", "undecryptable"]))
+  Effect.flatMap(Records, (records) => records.countResults(filter, ["stored", "undecryptable"]))
 )
 
 /** Puts back what could not be opened: another key may open it. */
@@ -73,24 +83,9 @@ export const retrySealed = Effect.fn("retrySealed")(function* (filter: ResultsFi
  * always one. Inside `Atomic` no other process is given the same ones.
  */
 export const giveSealed = Effect.fn("giveSealed")(function* (filter: ResultsFilter) {
-  const batch: Array<SealedResult> = []
-  let characters = 0
-  let taken = 0
-  yield* listed(filter, ["stored"]).pipe(
-    Stream.rechunk(BATCH_RESULTS_MAX),
-    Stream.chunks,
-    Stream.mapEffect(claimed),
-    Stream.flattenIterable,
-    Stream.mapEffect(sealedOf),
-    Stream.takeWhile((one) => {
-      characters += one.box.length
-      taken += 1
-      return taken === 1 || characters <= BATCH_CHARACTERS_MAX
-    }),
-    Stream.take(BATCH_RESULTS_MAX),
-    Stream.runForEach((one) => Effect.sync(() => void batch.push(one)))
-  )
-  return batch
+  const records = yield* Records
+  const claimed = yield* records.claim(filter, BATCH_RESULTS_MAX, BATCH_CHARACTERS_MAX)
+  return yield* withSigners(claimed)
 })
 
 /** Everything that is sealed still, batch by batch, to be carried away: nothing is claimed or moved. */
@@ -98,89 +93,120 @@ export const everySealed = (filter: ResultsFilter) =>
   listed(filter, ["stored", "undecryptable"]).pipe(
     Stream.rechunk(CARRIED),
     Stream.chunks,
-    Stream.mapEffect((batch) => Effect.forEach(batch, sealedOf))
+    Stream.mapEffect((batch) => Effect.flatMap(Effect.forEach(batch, sealedOf), withSigners))
   )
 
 /** Results that are in memory together while they are written out. */
 const CARRIED = 16
 
-/** Those that are this transaction's alone, and still to be opened: others may have been faster. */
-const claimed = Effect.fnUntraced(function* (candidates: ReadonlyArray<KeptRecord>) {
-  const claims = yield* Claims
+const sealedOf = Effect.fnUntraced(function* ({ device, entry }: KeptRecord) {
   const records = yield* Records
-  const names = candidates.map(({ device, entry }) => `${device} ${entry.sha256}`)
-  const ours = yield* claims.claim(names)
-  return yield* Effect.filter(
-    candidates.filter((_, at) => ours[at]),
-    ({ device, entry }) =>
-      Effect.map(
-        records.find(device, entry.sha256),
-        Option.exists(({ stage }) => stage === "stored")
-      )
-  )
+  const { id, revision, sha256 } = entry
+  const body = Option.getOrElse(yield* records.body(device, sha256), () => "")
+  return { device, sha256, id, revision, body } satisfies ClaimedRecord
 })
 
 /** Bytes that are not those that the device numbered are given out as none: they are altered. */
-const sealedOf = Effect.fnUntraced(function* ({ device, entry }: KeptRecord) {
-  const clients = yield* Clients
+const withSigners = Effect.fnUntraced(function* (batch: ReadonlyArray<ClaimedRecord>) {
   const hashing = yield* Hashing
-  const records = yield* Records
-  const body = Option.getOrElse(yield* records.body(device, entry.sha256), () => "")
-  const sender = Option.getOrUndefined(yield* clients.find(device))
-  const sealed: SealedResult = {
-    device,
-    sha256: entry.sha256,
-    id: entry.id,
-    revision: entry.revision,
-    box: hashing.sha256(body) === entry.sha256 ? body : "",
-    signers: sender?.keys == null ? [] : [sender.keys.sig]
-  }
-  return sealed
+  const keys = yield* signingKeys(batch)
+  return batch.map(({ body, device, id, revision, sha256 }): SealedResult => {
+    const signer = keys.get(device)
+    const box = hashing.sha256(body) === sha256 ? body : ""
+    return { device, sha256, id, revision, box, signers: signer === undefined ? [] : [signer] }
+  })
 })
 
-/** Keeps what came of a batch in one transaction, and tells what each counts as, in that order. */
-export const keepOpened = Effect.fn("keepOpened")(function* (openings: ReadonlyArray<Opening>) {
-  const atomic = yield* Atomic
-  return yield* atomic.run(Effect.forEach(openings, keepOne))
-})
-
-const keepOne = Effect.fnUntraced(function* (opening: Opening) {
-  const opened = yield* OpenedResults
-  const records = yield* Records
-  const { device, sha256 } = opening
-  const found = Option.getOrUndefined(yield* records.find(device, sha256))
-  if (found?.entry.kind !== "result") return "same" as const
-  const isRight = "document" in opening && (yield* isOf(found, opening))
-  if (found.stage === "undecryptable" && isRight) {
-    // It was carried away, or is on its way twice, and another key has opened it.
-    yield* records.move(device, sha256, "retry", null)
-  } else if (found.stage !== "stored") return "same" as const
-  if (!isRight) {
-    const why: OpeningOutcome = "why" in opening ? opening.why : "bad-signature"
-    yield* records.move(device, sha256, "give-up", why)
-    return why
-  }
-  const openedAt = yield* Clock.currentTimeMillis
-  const [kept] = yield* opened.put([{ device, sha256, document: opening.document, openedAt }])
-  yield* records.move(device, sha256, "decrypt", null)
-  return kept === "duplicate" ? "duplicate" : ("decrypted" as const)
+/** The keys with which these devices sign, of those that are known and have one. */
+const signingKeys = Effect.fnUntraced(function* (batch: ReadonlyArray<RecordName>) {
+  const clients = yield* Clients
+  const found = yield* clients.findAll([...new Set(batch.map(({ device }) => device))])
+  return new Map(found.flatMap(({ id, keys }) => (keys === null ? [] : [[id, keys.sig] as const])))
 })
 
 /**
+ * Keeps what somebody elsewhere made of a batch, and tells what each counts as, in that order.
  * Whoever opened it may have been anybody on the way of a folder: only the device's own signature
- * says that it wrote this for that record.
+ * says that it wrote this for that record, so it is checked again.
  */
-const isOf = Effect.fnUntraced(function* (
-  { device, entry }: KeptRecord,
-  { document, signatures: given }: OpenedDocument
+export const keepOpened = Effect.fn("keepOpened")(function* (openings: ReadonlyArray<Opening>) {
+  const atomic = yield* Atomic
+  return yield* atomic.run(
+    Effect.gen(function* () {
+      const found = yield* foundBy(openings)
+      const keys = yield* signingKeys(openings)
+      const signatures = yield* Signatures
+      return yield* keepAll(
+        openings.map((one): Tried => {
+          const { device, sha256 } = one
+          if ("why" in one) return one
+          const entry = found.get(nameOf(one))
+          const key = keys.get(device)
+          if (entry === undefined) return { device, sha256, why: "bad-signature" }
+          const signed = { text: canonical({ ...one.document }), signatures: one.signatures }
+          const trust = { keys: new Map(key ? [[signatures.keyId(key), key]] : []), threshold: 1 }
+          const isOf =
+            agrees(entry, one.document) &&
+            key !== undefined &&
+            Result.isSuccess(signatures.check("result", signed, trust))
+          return isOf
+            ? { device, sha256, ...signed, facts: factsOf(one.document) }
+            : { device, sha256, why: "bad-signature" }
+        }),
+        found
+      )
+    })
+  )
+})
+
+/** As `keepOpened`, of what was opened and checked by this process, in the same `Atomic`. */
+export const keepTried = Effect.fn("keepTried")(function* (batch: ReadonlyArray<Tried>) {
+  return yield* keepAll(batch, yield* foundBy(batch))
+})
+
+const nameOf = ({ device, sha256 }: RecordName) => `${device} ${sha256}`
+
+/** The results with these names; nobody else moves them before the transaction ends. */
+const foundBy = Effect.fnUntraced(function* (batch: ReadonlyArray<RecordName>) {
+  const records = yield* Records
+  const found = yield* records.findAll(batch)
+  return new Map(
+    found.filter(({ kind }) => kind === "result").map((one) => [nameOf(one), one] as const)
+  )
+})
+
+const keepAll = Effect.fnUntraced(function* (
+  batch: ReadonlyArray<Tried>,
+  found: Map<string, FoundRecord>
 ) {
-  const clients = yield* Clients
-  const signatures = yield* Signatures
-  const keys = Option.getOrUndefined(yield* clients.find(device))?.keys
-  if (keys == null || !agrees({ device, ...entry }, document)) return false
-  const signed = { text: canonical({ ...document }), signatures: given }
-  const trust = { keys: new Map([[signatures.keyId(keys.sig), keys.sig]]), threshold: 1 }
-  return Result.isSuccess(signatures.check("result", signed, trust))
+  const opened = yield* OpenedResults
+  const records = yield* Records
+  const openedAt = yield* Clock.currentTimeMillis
+  const moves: Array<RecordMove> = []
+  const fresh: Array<NewOpened> = []
+  const settled = batch.map((one): OpeningOutcome | undefined => {
+    const from = found.get(nameOf(one))?.stage
+    // Carried away, or on its way twice, it may have been opened by another key meanwhile.
+    const isWaiting = from === "stored" || (from === "undecryptable" && "text" in one)
+    if (from === undefined || !isWaiting) return "same"
+    // A second one with this name in the same batch finds it settled.
+    found.delete(nameOf(one))
+    const { device, sha256 } = one
+    if ("why" in one) {
+      moves.push({ device, sha256, from, events: ["give-up"], reason: one.why })
+      return one.why
+    }
+    const events = from === "stored" ? (["decrypt"] as const) : (["retry", "decrypt"] as const)
+    moves.push({ device, sha256, from, events, reason: null })
+    fresh.push({ device, sha256, text: one.text, facts: one.facts, openedAt })
+    return undefined
+  })
+  const kept = (yield* opened.put(fresh))[Symbol.iterator]()
+  yield* records.moveAll(moves)
+  return settled.map(
+    (outcome): OpeningOutcome =>
+      outcome ?? (kept.next().value === "duplicate" ? "duplicate" : "decrypted")
+  )
 })
 
 /** Writes a run of the decrypt command into the history. */

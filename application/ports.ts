@@ -9,6 +9,7 @@ import type { DeviceReport } from "../domain/device-report.ts"
 import type { Certificate, Enrolment, EnrolmentRequest, Signed } from "../domain/enrolment.ts"
 import type {
   Content,
+  Delivery,
   Entity,
   EntityKey,
   KeyWrap,
@@ -393,6 +394,8 @@ export class Clients extends Context.Service<
   Clients,
   {
     readonly find: (id: string) => Effect.Effect<Option.Option<Client>>
+    /** Those that there are, in no order. */
+    readonly findAll: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Client>>
     readonly findBySigningKey: (sig: string) => Effect.Effect<Option.Option<Client>>
     readonly list: (kind: Client["kind"]) => Effect.Effect<ReadonlyArray<Client>>
     readonly put: (client: Client, secretHash?: string) => Effect.Effect<void>
@@ -541,13 +544,14 @@ export class Holdings extends Context.Service<
       keys: ReadonlyArray<string> | "all"
     ) => Effect.Effect<Manifest>
     /**
-     * Takes over what is staged, removes what the plan removes, keeps back what it holds, and sets
-     * the cursor where one is given. To be run inside `Atomic`.
+     * Takes over what is staged or, when nothing is, `fresh`; removes what the plan removes, keeps
+     * back what it holds, and sets the cursor where one is given. To be run inside `Atomic`.
      */
     readonly apply: (
       organisation: OrganisationId,
       plan: Plan,
-      cursor: Cursor | undefined
+      cursor: Cursor | undefined,
+      fresh?: ReadonlyArray<Checked>
     ) => Effect.Effect<void>
     /** Keys that are on the device only because something needs them. */
     readonly keptBack: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<string>>
@@ -576,6 +580,10 @@ export class Holdings extends Context.Service<
       organisation: OrganisationId,
       kinds: ReadonlyArray<Kind>
     ) => Stream.Stream<Entity, HoldingDamaged>
+    /** All deliveries that are here, held or kept back: a hundred or so. */
+    readonly deliveries: (
+      organisation: OrganisationId
+    ) => Effect.Effect<ReadonlyArray<Delivery>, HoldingDamaged>
     readonly byIds: (
       organisation: OrganisationId,
       ids: ReadonlyArray<EntityId>
@@ -586,6 +594,8 @@ export class Holdings extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<EntityId>>
     readonly count: (organisation: OrganisationId) => Effect.Effect<ReadonlyMap<Kind, number>>
     readonly set: (organisation: OrganisationId) => Effect.Effect<SetDigest>
+    /** Counts and sums from the rows again, which `count` and `set` only keep up with changes. */
+    readonly sumAnew: (organisation: OrganisationId) => Effect.Effect<void>
     readonly bucketSets: (organisation: OrganisationId) => Effect.Effect<ReadonlyArray<SetDigest>>
     readonly bucketManifest: (
       organisation: OrganisationId,

@@ -9,7 +9,7 @@
  */
 import { Effect, Result, Schema } from "effect"
 import type { EntityKey, Kind } from "../domain/entity.ts"
-import { keyFromText, references, withReferred } from "../domain/entity.ts"
+import { keyFromText, keyText, references, withReferred } from "../domain/entity.ts"
 import { type Cursor, type FeedPage, type Newest, START } from "../domain/feed.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { wrapParts } from "../domain/offer.ts"
@@ -19,6 +19,7 @@ import { checkChanges } from "./check.ts"
 import { neededKeys } from "./needed.ts"
 import { Atomic, Central, CentralInconsistent, type Checked, Holdings } from "./ports.ts"
 import { report } from "./progress.ts"
+import { Outbox } from "./record-ports.ts"
 
 /** So much would be removed that a person must say yes (invariant 5). Nothing was changed. */
 export class RemovalNeedsConfirmation extends Schema.TaggedError<RemovalNeedsConfirmation>()(
@@ -72,6 +73,8 @@ export const pull = Effect.fn("pull")(function* (
 })
 
 interface Fetched {
+  /** What is kept aside, as Holdings has it: reading it there again passes by every body. */
+  readonly staged: ReadonlyMap<string, string | null>
   readonly last: FeedPage
   /** What of the last page is wanted: staged only with what follows, in one commit. */
   readonly rest: ReadonlyArray<Checked>
@@ -94,7 +97,7 @@ class DryRun {
 const take = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   options: PullOptions,
-  { anew, last, rest }: Fetched
+  { anew, last, rest, staged }: Fetched
 ) {
   const atomic = yield* Atomic
   const holdings = yield* Holdings
@@ -102,14 +105,19 @@ const take = Effect.fnUntraced(function* (
   return yield* atomic
     .run(
       Effect.gen(function* () {
-        if (rest.length > 0) yield* holdings.stage(organisation, rest, START)
-        const todo = yield* planOf(organisation, limited)
+        const before = yield* holdings.cursor(organisation)
+        // What came in one page goes straight to its place; else it follows the pages before it.
+        const direct = staged.size === 0 || rest.length === 0
+        if (!direct) yield* holdings.stage(organisation, rest, START)
+        const full = !limited && before.version === 0
+        const changes = new Map([...staged, ...rest.map(digestByKey)])
+        const todo = yield* planOf(organisation, changes, full)
         if (!options.dryRun) yield* guardRemovals(organisation, todo.remove, options)
         const cursor = { epoch: last.epoch, version: last.head }
-        const before = yield* holdings.cursor(organisation)
         const moved = cursor.version !== before.version || cursor.epoch !== before.epoch
         if (moved || !isIdle(todo)) {
-          yield* holdings.apply(organisation, todo, limited ? undefined : cursor)
+          const fresh = direct ? rest : []
+          yield* holdings.apply(organisation, todo, limited ? undefined : cursor, fresh)
         }
         const plan = limited ? todo : yield* released(organisation, todo)
         yield* checkReferences(organisation, plan)
@@ -133,10 +141,13 @@ const fetchToEnd = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   { kinds }: PullOptions
 ) {
+  const atomic = yield* Atomic
   const central = yield* Central
   const holdings = yield* Holdings
+  const outbox = yield* Outbox
   const wanted = kinds === undefined ? undefined : withReferred(kinds)
   const ask = (after: Cursor) => Effect.result(central.page(organisation, after))
+  const staged = new Map<string, string | null>(yield* holdings.staged(organisation))
   let since = yield* holdings.stagedCursor(organisation)
   let began = since.version
   let anew = false
@@ -144,9 +155,11 @@ const fetchToEnd = Effect.fnUntraced(function* (
   for (;;) {
     if (Result.isFailure(answer)) {
       if (answer.failure._tag !== "FeedReset") return yield* answer.failure
+      // It was restored from a backup, and has lost what it acknowledged since.
       // Once: a central that lives two lives at a time would send us round and round.
       if (anew) return yield* inconsistent("the feed can't be read from its start")
-      yield* holdings.restart(organisation)
+      yield* atomic.run(Effect.andThen(holdings.restart(organisation), outbox.resend))
+      staged.clear()
       anew = true
       since = START
       began = 0
@@ -164,18 +177,21 @@ const fetchToEnd = Effect.fnUntraced(function* (
       total
     })
     if (!page.more) {
-      return { last: page, rest: yield* checkPage(page, wanted), anew } satisfies Fetched
+      return { staged, last: page, rest: yield* checkPage(page, wanted), anew } satisfies Fetched
     }
     // The next page is under way while this one is kept: two of them are in memory, never more.
     // What has come is kept, also when somebody cancels while the next is awaited.
     const kept = Effect.uninterruptible(keep(organisation, page, reached, wanted))
-    const [following] = yield* Effect.all([ask(reached), kept], { concurrency: 2 })
+    const [following, checked] = yield* Effect.all([ask(reached), kept], { concurrency: 2 })
+    for (const one of checked) staged.set(...digestByKey(one))
     since = reached
     answer = following
   }
 })
 
-/** Checks a page and keeps aside what is wanted of it. */
+const digestByKey = ({ change }: Checked) => [keyText(change), change.digest] as const
+
+/** Checks a page and keeps aside what is wanted of it; answers that. */
 const keep = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   page: FeedPage,
@@ -188,6 +204,7 @@ const keep = Effect.fnUntraced(function* (
   const kept = yield* checkPage(page, wanted)
   // What only some kinds were taken from is nothing that a later pull may build on.
   yield* holdings.stage(organisation, kept, wanted === undefined ? reached : START)
+  return kept
 })
 
 /** What is wanted of a page, checked. */
@@ -215,14 +232,16 @@ const endOf = (page: FeedPage, since: Cursor): Effect.Effect<Cursor, CentralInco
   })
 }
 
-/** The plan that what is staged calls for. From the feed's start it is the plan of everything. */
-const planOf = Effect.fnUntraced(function* (organisation: OrganisationId, limited: boolean) {
+/** The plan that changes call for. From the feed's start it is the plan of everything. */
+const planOf = Effect.fnUntraced(function* (
+  organisation: OrganisationId,
+  changes: ReadonlyMap<string, string | null>,
+  full: boolean
+) {
   const holdings = yield* Holdings
-  const staged = yield* holdings.staged(organisation)
-  const full = !limited && (yield* holdings.cursor(organisation)).version === 0
   const remote = new Map<string, string>()
-  for (const [key, digest] of staged) if (digest !== null) remote.set(key, digest)
-  const local = yield* holdings.manifest(organisation, full ? "all" : [...staged.keys()])
+  for (const [key, digest] of changes) if (digest !== null) remote.set(key, digest)
+  const local = yield* holdings.manifest(organisation, full ? "all" : [...changes.keys()])
   return plan(local, remote, yield* neededKeys(organisation))
 })
 

@@ -2,8 +2,9 @@
  * Looks at the bytes of everything that a device holds, and condemns what is no longer sound.
  *
  * The sums that a pull compares are of the digests beside the bodies; a body that changes on the
- * disk leaves them as they are. So each body is digested and decoded anew: when the sums differ,
- * when something can't be read, and otherwise once a day. What is condemned differs from what
+ * disk leaves them as they are, and so does a row that is lost to the disk. So each body is digested
+ * and decoded anew, and the sums are added up anew: when the sums differ, when something can't be
+ * read, and otherwise once a day. What is condemned differs from what
  * central offers until the audit has fetched it again. Nothing of this is silent.
  */
 import { Clock, Effect, Stream } from "effect"
@@ -47,6 +48,7 @@ export const recheck = Effect.fn("recheck")(function* (organisation: Organisatio
           }
         })
       )
+      yield* holdings.sumAnew(organisation)
       const now = yield* Clock.currentTimeMillis
       yield* holdings.rechecked(organisation, now)
       if (wrong.length === 0) return 0

@@ -17,12 +17,13 @@ import {
   SENT_BY_DEFAULT
 } from "../domain/lifecycle.ts"
 import type {
-  OpenedDocument,
-  Opening,
+  OpenedText,
   OpeningOutcome,
   OpeningRun,
+  ResultFacts,
   ResultsFilter,
   SealedResult,
+  Tried,
   Unopened
 } from "../domain/opening.ts"
 import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
@@ -102,6 +103,11 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<void>
     /** Forgets the bytes of an acknowledged record; its line in the ledger stays. */
     readonly purge: (number: number) => Effect.Effect<void>
+    /**
+     * Queues again, inside `Atomic`, everything that was acknowledged and is still here: central was
+     * restored from a backup. Their executions stay settled.
+     */
+    readonly resend: Effect.Effect<void>
     /** The record with these bytes; of several, one that has no receipt yet. */
     readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
     /** Whether some record of this id is not acknowledged, be it sent or not. */
@@ -141,6 +147,28 @@ export interface NewRecord {
   readonly altered: boolean
 }
 
+export type RecordName = Pick<SealedResult, "device" | "sha256">
+
+/** What a claim answers of a record. */
+export interface ClaimedRecord extends RecordName {
+  readonly id: string
+  readonly revision: number
+  readonly body: string
+}
+
+export interface FoundRecord extends RecordName {
+  readonly kind: LedgerEntry["kind"]
+  readonly id: string
+  readonly revision: number
+  readonly stage: CentralStage
+}
+
+export interface RecordMove extends RecordName {
+  readonly from: CentralStage
+  readonly events: ReadonlyArray<CentralEvent>
+  readonly reason: string | null
+}
+
 export class Records extends Context.Service<
   Records,
   {
@@ -171,6 +199,32 @@ export class Records extends Context.Service<
       event: CentralEvent,
       reason: string | null
     ) => Effect.Effect<void>
+    /** How many results there are in some stages. */
+    readonly countResults: (
+      filter: ResultsFilter,
+      stages: ReadonlyArray<CentralStage>
+    ) => Effect.Effect<number>
+    /**
+     * The oldest results that are `stored`, at most `limit` and so many characters but always one, with
+     * their bodies. Inside `Atomic` they are this transaction's alone until it ends, also against other
+     * processes: what another has is passed over, never waited for.
+     */
+    readonly claim: (
+      filter: ResultsFilter,
+      limit: number,
+      characters: number
+    ) => Effect.Effect<ReadonlyArray<ClaimedRecord>>
+    /** As `find`, of many; those that there are, each once. */
+    readonly findAll: (
+      names: ReadonlyArray<RecordName>
+    ) => Effect.Effect<ReadonlyArray<FoundRecord>>
+    /**
+     * As `move`, of many that were found inside this same `Atomic`: each from the stage in which it
+     * was, one event after the other. Dies, with nothing moved, where one is no more in that stage.
+     */
+    readonly moveAll: (moves: ReadonlyArray<RecordMove>) => Effect.Effect<void>
+    /** How many transactions that claim may usefully run beside one another. */
+    readonly lanes: number
     /** Numbers of a device's ledger that have come, and the highest count that it spoke of. */
     readonly numbers: (device: DeviceId) => Effect.Effect<{
       readonly received: ReadonlyArray<number>
@@ -200,6 +254,13 @@ export interface OpenedResult {
   readonly conflict: boolean
 }
 
+/** A result that is about to be kept, as its device wrote it. */
+export interface NewOpened extends RecordName {
+  readonly text: string
+  readonly facts: ResultFacts
+  readonly openedAt: number
+}
+
 /** Opened results; in a database role, or on a machine, that the server does not share. */
 export class OpenedResults extends Context.Service<
   OpenedResults,
@@ -211,7 +272,7 @@ export class OpenedResults extends Context.Service<
      * once, only one is told "new".
      */
     readonly put: (
-      results: ReadonlyArray<Omit<OpenedResult, "conflict">>
+      results: ReadonlyArray<NewOpened>
     ) => Effect.Effect<ReadonlyArray<"new" | "same" | "duplicate">>
     /** Oldest first, by the time of opening and then by digest. */
     readonly list: (filter: {
@@ -238,21 +299,14 @@ export class SealedResults extends Context.Service<
      */
     readonly step: (
       filter: ResultsFilter,
-      open: (batch: ReadonlyArray<SealedResult>) => Effect.Effect<ReadonlyArray<Opening>>
+      open: (batch: ReadonlyArray<SealedResult>) => Effect.Effect<ReadonlyArray<Tried>>
     ) => Effect.Effect<ReadonlyArray<OpeningOutcome> | undefined, Refused>
+    /** How many steps may usefully run beside one another. */
+    readonly lanes: number
     /** Writes a line about the run for the auditor. */
     readonly ended: (run: OpeningRun) => Effect.Effect<void, Refused>
   }
 >()("testferry/SealedResults") {}
-
-/** Keeps several processes on one database from opening the same results at the same time. */
-export class Claims extends Context.Service<
-  Claims,
-  {
-    /** Inside `Atomic`: which of these are this transaction's alone until it ends. Never waits. */
-    readonly claim: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<boolean>>
-  }
->()("testferry/Claims") {}
 
 /** Opens results: only where a person has unlocked the results key. */
 export class ResultsOpener extends Context.Service<
@@ -267,7 +321,7 @@ export class ResultsOpener extends Context.Service<
         /** Raw public keys of the device that sent it, in base64: any of them may have signed. */
         readonly signers: ReadonlyArray<string>
       }>
-    ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedDocument, Unopened>>>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<OpenedText, Unopened>>>
   }
 >()("testferry/ResultsOpener") {}
 

@@ -3,16 +3,17 @@
  * that this process has open, or somebody who is asked and answers, by socket or HTTPS.
  */
 import { Effect } from "effect"
-import type { OpeningAsks } from "../domain/opening.ts"
+import { asOpening, type OpeningAsks } from "../domain/opening.ts"
 import {
   countSealed,
   giveSealed,
   keepOpened,
+  keepTried,
   rememberRun,
   retrySealed
 } from "./hand-out-results.ts"
 import { Atomic } from "./ports.ts"
-import { SealedResults } from "./record-ports.ts"
+import { Records, SealedResults } from "./record-ports.ts"
 import type { Refused } from "./refused.ts"
 
 type Here =
@@ -21,14 +22,16 @@ type Here =
   | Effect.Services<ReturnType<typeof rememberRun>>
 
 /**
- * The database that is open here. A step is one transaction from giving out to keeping: several
+ * The database that is open here. What was opened here was checked here. A step is one transaction from giving out to keeping: several
  * processes on one PostgreSQL never open the same result, and what a killed one had begun is free.
  */
 export const sealedHere = Effect.fn("sealedHere")(function* (who: string) {
   const context = yield* Effect.context<Here | Atomic>()
   const atomic = yield* Atomic
+  const { lanes } = yield* Records
   const here = Effect.provideContext(context)
   return SealedResults.of({
+    lanes,
     waiting: (filter) => here(countSealed(filter)),
     retry: (filter) => here(retrySealed(filter)),
     step: (filter, open) =>
@@ -36,7 +39,7 @@ export const sealedHere = Effect.fn("sealedHere")(function* (who: string) {
         Effect.gen(function* () {
           const batch = yield* here(giveSealed(filter))
           if (batch.length === 0) return undefined
-          return yield* here(keepOpened(yield* open(batch)))
+          return yield* here(keepTried(yield* open(batch)))
         })
       ),
     ended: (run) => here(rememberRun(run, who))
@@ -54,13 +57,15 @@ export type AskKeeper = <Name extends keyof OpeningAsks>(
  * what it has kept counts as "same".
  */
 export const sealedBy = (ask: AskKeeper): SealedResults["Service"] => ({
+  // What is given out is not claimed: a second lane would be given the same.
+  lanes: 1,
   waiting: (filter) => Effect.map(ask("waiting", filter), ({ count }) => count),
   retry: (filter) => Effect.asVoid(ask("retry", filter)),
   step: (filter, open) =>
     Effect.gen(function* () {
       const { batch } = yield* ask("sealed", filter)
       if (batch.length === 0) return undefined
-      const openings = yield* open(batch)
+      const openings = (yield* open(batch)).map(asOpening)
       return (yield* ask("opened", { openings })).outcomes
     }),
   ended: (run) => Effect.asVoid(ask("ran", run))

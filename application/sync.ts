@@ -5,7 +5,7 @@
  * this device owes. What fails does not keep the others waiting and never counts as done.
  * One synchronisation at a time: a lease says whose turn it is.
  */
-import { Cause, Clock, Effect, Exit, Option, Result, Schema, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Result, Schema } from "effect"
 import type { Kind } from "../domain/entity.ts"
 import { keyFromText } from "../domain/entity.ts"
 import type { HistoryEntry, KindCounts, Outcome } from "../domain/history.ts"
@@ -160,7 +160,8 @@ const syncOrganisation = Effect.fnUntraced(function* (
   const rechecked = whole && (yield* recheckWhenDue(organisation))
   // Before the pull, so that the audit after it mends what the contents are chosen by.
   const readable = recheckingAlways([organisation])
-  yield* readable(readDeliveries(organisation))
+  const holdings = yield* Holdings
+  yield* readable(holdings.deliveries(organisation))
   const pulled = yield* Effect.result(readable(pull(organisation, options)))
   const differs = Result.isSuccess(pulled) && pulled.success.same === false
   if (!differs) return { organisation, pulled, audited: Option.none() } satisfies OrganisationSync
@@ -169,11 +170,6 @@ const syncOrganisation = Effect.fnUntraced(function* (
   return Result.isFailure(mended)
     ? { organisation, pulled: Result.fail(mended.failure), audited: Option.none<Audited>() }
     : { organisation, pulled, audited: Option.some(mended.success) }
-})
-
-const readDeliveries = Effect.fnUntraced(function* (organisation: OrganisationId) {
-  const holdings = yield* Holdings
-  yield* Stream.runDrain(holdings.entities(organisation, ["delivery"]))
 })
 
 const outcomeOf = (

@@ -1,7 +1,8 @@
 /**
  * Serves central for W4 as a process of its own that may be killed at any moment and started again:
- * `node bench/results-central.ts DIRECTORY PORT DEVICES [POSTGRES-URL]`. Says "ready CERTIFICATE" with
- * a token for each device, since enrolments and tokens are not what is measured.
+ * `node bench/results-central.ts DIRECTORY PORT DEVICES [POSTGRES-URL]`. Says that it is ready, the
+ * first time with its certificate and a token for each device, since enrolments and tokens are not
+ * what is measured; then again and again what processor time it has taken.
  */
 import fs from "node:fs"
 import { Effect, Layer, Logger, Option } from "effect"
@@ -10,7 +11,7 @@ import { Tokens } from "../application/token-ports.ts"
 import { OrganisationId } from "../domain/id.ts"
 import { certificateFiles, initCentral } from "../entrypoints/central-init.ts"
 import * as CentralServer from "../entrypoints/central-server.ts"
-import { readCentral } from "../entrypoints/settings.ts"
+import { readCentral, sideOf } from "../entrypoints/settings.ts"
 import { layerCentral } from "../entrypoints/wiring.ts"
 import { deviceOf } from "./results-devices.ts"
 
@@ -39,13 +40,19 @@ const addDevices = Effect.gen(function* () {
   return issued
 })
 
-const serving = Effect.gen(function* () {
-  const setUp = yield* initCentral({
+/** Only the first time: a central that was killed is started again as it is. */
+const setUp = Effect.gen(function* () {
+  if (sideOf(directory) === "central") return undefined
+  return yield* initCentral({
     directory,
     setup: Option.none(),
     database: Option.fromUndefinedOr(postgres),
     url: Option.some(`https://127.0.0.1:${port}`)
   })
+})
+
+const serving = Effect.gen(function* () {
+  const fresh = yield* setUp
   const files = certificateFiles(directory)
   const tls = {
     certPem: fs.readFileSync(files.cert, "utf8"),
@@ -57,10 +64,19 @@ const serving = Effect.gen(function* () {
     Layer.provide(Logger.layer([]))
   )
   return yield* Effect.gen(function* () {
-    process.send?.({ certificate: setUp.certificate, tokens: yield* addDevices })
+    const ready = { certificate: fresh?.certificate ?? "", tokens: fresh ? yield* addDevices : [] }
+    process.send?.({ kind: "ready", ...ready })
+    setInterval(tell, TELL_MILLIS)
     return yield* Effect.never
   }).pipe(Effect.provide(layer))
 })
+
+/** How often it says what processor time it has taken: so much may be missing after a kill. */
+const TELL_MILLIS = 250
+const tell = () => {
+  const { system, user } = process.cpuUsage()
+  process.send?.({ kind: "cpu", micros: user + system, rss: process.memoryUsage.rss() })
+}
 
 process.on("disconnect", () => process.exit(0))
 await Effect.runPromise(serving)

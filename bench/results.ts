@@ -4,7 +4,7 @@
  * its database what is lost and what is doubled: both must be 0. On both databases unless one is
  * named with --database.
  */
-import { fork } from "node:child_process"
+import { type ChildProcess, fork } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -20,8 +20,14 @@ import { type Handed, handOver } from "./results-devices.ts"
 
 /** Central starts in a second; a loaded machine takes longer. */
 const READY_MILLIS = 60_000
-const Ready = Schema.Struct({ certificate: Schema.String, tokens: Schema.Array(Schema.String) })
-const decodeReady = Schema.decodeUnknownSync(Ready)
+const Ready = Schema.Struct({
+  kind: Schema.Literal("ready"),
+  certificate: Schema.String,
+  tokens: Schema.Array(Schema.String)
+})
+type Ready = typeof Ready.Type
+const Took = Schema.Struct({ kind: Schema.Literal("cpu"), micros: Schema.Int, rss: Schema.Int })
+const decodeSaid = Schema.decodeUnknownSync(Schema.Union([Ready, Took]))
 
 interface Sizes {
   readonly records: number
@@ -45,30 +51,50 @@ const measure = async (database: "embedded" | "PostgreSQL", sizes: Sizes) => {
   ])
   try {
     const { certificate, tokens } = await central.start()
-    const each = Math.ceil(sizes.records / sizes.devices)
-    const total = each * sizes.devices
+    const share = Math.ceil(sizes.records / sizes.devices)
+    const total = share * sizes.devices
     let kept = 0
     let kills = 0
+    let again: Promise<unknown> = Promise.resolve()
+    const atStart = central.took().micros
+    const mine = process.cpuUsage()
     const onKept = (more: number) => {
       kept += more
       if (kills >= sizes.kills || kept < (total * (kills + 1)) / (sizes.kills + 1)) return
       kills += 1
-      void central.kill().then(central.start)
+      // One after the other: a central that is killed before it is ready would never be.
+      again = again.then(central.kill).then(central.start)
     }
     const began = performance.now()
     const handed = await Effect.runPromise(
       handOver(
-        { ...sizes, baseUrl: `https://127.0.0.1:${port}`, fingerprint: certificate, tokens, each },
+        {
+          ...sizes,
+          baseUrl: `https://127.0.0.1:${port}`,
+          fingerprint: certificate,
+          tokens,
+          each: share
+        },
         onKept
       )
     )
     const seconds = (performance.now() - began) / 1_000
-    await central.kill()
+    const devices = process.cpuUsage(mine)
+    await again
+    await central.end()
+    const took = central.took()
     const { doubled, lost } = await Effect.runPromise(countAt(join(directory, "central"), handed))
     console.log(
       `W4 ${database}: ${total} results of ${sizes.size} bytes from ${sizes.devices} devices in ` +
         `${seconds.toFixed(1)} s, ${(total / seconds).toFixed(0)} results/s, lost ${lost}, ` +
         `doubled ${doubled} (${handed.again} batches sent again, central killed ${kills} times)`
+    )
+    const each = (took.micros - atStart) / total
+    const byDevices = (devices.user + devices.system) / total
+    console.log(
+      `  central: ${each.toFixed(0)} microseconds of processor time each (${(1e6 / each).toFixed(0)} ` +
+        `results/s per core of central, PostgreSQL not counted), at most ${mebibytes(took.rss)} MiB; ` +
+        `the devices, all in one process: ${byDevices.toFixed(0)} microseconds each`
     )
     if (lost + doubled > 0) process.exitCode = 1
   } finally {
@@ -78,31 +104,46 @@ const measure = async (database: "embedded" | "PostgreSQL", sizes: Sizes) => {
   }
 }
 
+/** Central as a process: one life at a time, and what all of them together took. */
 const centralProcess = (args: ReadonlyArray<string>) => {
   const program = join(import.meta.dirname, "results-central.ts")
-  let child: ReturnType<typeof fork> | undefined
-  const kill = async () => {
+  let child: ChildProcess | undefined
+  let before = 0
+  let micros = 0
+  let rss = 0
+  const stop = async (how: (running: ChildProcess) => void) => {
     const running = child
     child = undefined
-    if (running === undefined || running.exitCode !== null) return
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return
     const { promise, resolve } = Promise.withResolvers<void>()
     running.once("exit", () => resolve())
-    running.kill("SIGKILL")
+    how(running)
     await promise
   }
+  const kill = () => stop((running) => void running.kill("SIGKILL"))
+  const end = () => stop((running) => void running.disconnect())
   const start = async () => {
-    const { promise, resolve, reject } = Promise.withResolvers<typeof Ready.Type>()
+    const { promise, resolve, reject } = Promise.withResolvers<Ready>()
     const timer = setTimeout(() => reject(new Error("central does not start")), READY_MILLIS)
-    child = fork(program, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] })
-    child.once("message", (message) => resolve(decodeReady(message)))
-    child.once("error", reject)
+    before += micros
+    micros = 0
+    const running = fork(program, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] })
+    child = running
+    running.on("message", (message) => {
+      const said = decodeSaid(message)
+      if (said.kind === "ready") return resolve(said)
+      micros = said.micros
+      rss = Math.max(rss, said.rss)
+    })
+    running.once("error", reject)
+    running.once("exit", () => reject(new Error("central ended before it was ready")))
     try {
       return await promise
     } finally {
       clearTimeout(timer)
     }
   }
-  return { start, kill }
+  return { start, kill, end, took: () => ({ micros: before + micros, rss }) }
 }
 
 /** Compares what the devices handed over with what central's database has. */
@@ -144,6 +185,8 @@ const freePort = async (): Promise<number> => {
   if (address === null || typeof address === "string") throw new Error("no port")
   return address.port
 }
+
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 
 const startCluster = async () => {
   const { startPostgres } = await import("../test/support/postgres-cluster.ts")

@@ -1,6 +1,7 @@
 /**
  * Measures opening sealed results: hybrid age files, the device's signature inside, on all cores.
- * `npm run bench -- w5 --records N`. Beside it the same with the JavaScript library on one thread,
+ * `npm run bench -- w5 --records N`: first alone, then out of PostgreSQL and back into it, with a
+ * kill -9 in the middle. Beside it the same with the JavaScript library on one thread,
  * and the `age` command once per file where it is installed (X25519: most do not know hybrid yet).
  */
 import { spawnSync } from "node:child_process"
@@ -12,16 +13,21 @@ import { Effect, Result } from "effect"
 import { ResultsOpener } from "../application/record-ports.ts"
 import { canonical } from "../domain/canonical.ts"
 import { NAMESPACE } from "../domain/enrolment.ts"
+import { DeviceId } from "../domain/id.ts"
 import { newIdentity, seal } from "../infrastructure/age-file.ts"
 import { boxOpener, libraryUnsealer, type SealedBox } from "../infrastructure/open-result.ts"
 import * as Opener from "../infrastructure/results-opener.ts"
 import { encodeRawKey, rawPublicKey, sign } from "../infrastructure/sshsig.ts"
+import { decryptDatabase } from "./w5-database.ts"
 
 const BATCH = 256
 /** Different boxes; larger runs open them again. */
 const DISTINCT = 1_000
 /** Slow ones: enough to see how slow. */
 const SOME = 100
+/** Opened without a database, before the run with one. */
+const ALONE_MAX = 20_000
+const DEVICE = DeviceId.make("dev_0123456789abcdef")
 
 export const runW5 = (records: number) =>
   Effect.runPromise(
@@ -42,7 +48,20 @@ export const runW5 = (records: number) =>
       })
       const bytes = boxes.reduce((sum, { box }) => sum + box.length, 0) / boxes.length
       say(`${records} results of ${bytes.toFixed(0)} characters, load ${loadavg()[0]?.toFixed(2)}`)
-      yield* onAllCores(active, boxes, records)
+      yield* onAllCores(active, boxes, Math.min(records, ALONE_MAX))
+      yield* Effect.promise(() =>
+        decryptDatabase(
+          {
+            device: DEVICE,
+            privateKey,
+            signer: signers[0] ?? "",
+            recipients,
+            key: active,
+            documentText
+          },
+          records
+        )
+      )
       yield* byLibrary(active, boxes)
       yield* byAge
     })
@@ -113,7 +132,7 @@ const say = (text: string) => console.log(text)
 const documentText = (number: number): string =>
   canonical({
     schema: "testferry/result/1",
-    device: "dev_0123456789abcdef",
+    device: DEVICE,
     execution: `ex_${String(number).padStart(20, "0")}`,
     revision: 1,
     organisation: "0123",

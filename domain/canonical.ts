@@ -35,10 +35,32 @@ export const canonical = (value: Json): string => {
 export const parseCanonical = (text: string): Result.Result<Json, "not canonical"> => {
   try {
     const value: Json = JSON.parse(text)
-    return canonical(value) === text ? Result.succeed(value) : Result.fail("not canonical")
+    return isCanonical(value, text) ? Result.succeed(value) : Result.fail("not canonical")
   } catch {
     return Result.fail("not canonical")
   }
+}
+
+/**
+ * What JSON.stringify writes back letter for letter is canonical if its keys are in order and its
+ * numbers whole: seeing that takes a third of the time of writing it. It writes lone surrogates as
+ * escapes, so a text with any is written the long way, as is one that it would write otherwise.
+ */
+const isCanonical = (value: Json, text: string): boolean =>
+  !text.includes("\\ud") && isOrdered(value) && JSON.stringify(value) === text
+    ? true
+    : canonical(value) === text
+
+const isOrdered = (value: Json): boolean => {
+  if (typeof value === "number") return Number.isSafeInteger(value)
+  if (typeof value !== "object" || value === null) return true
+  if (isList(value)) return value.every(isOrdered)
+  let before = ""
+  for (const key in value) {
+    if (key < before || !isOrdered(value[key] ?? null)) return false
+    before = key
+  }
+  return true
 }
 
 const isList = (value: Json): value is ReadonlyArray<Json> => Array.isArray(value)

@@ -35,6 +35,7 @@ export const DEVICE_EVENTS = [
   "send",
   "fail",
   "acknowledge",
+  "resend",
   "purge"
 ] as const
 export type DeviceEvent = (typeof DEVICE_EVENTS)[number]
@@ -70,8 +71,9 @@ const DEVICE: Arrows<DeviceStage, DeviceEvent> = {
   queued: { send: "sent" },
   // An answer that was lost leaves it sent: it is sent again until a receipt comes.
   sent: { send: "sent", fail: "queued", acknowledge: "acknowledged" },
-  // Receipts come twice, by both carriers; the second says nothing new.
-  acknowledged: { acknowledge: "acknowledged", purge: "purged" },
+  // Receipts come twice, by both carriers; the second says nothing new. A central that was restored
+  // from a backup has lost what it acknowledged since: it is sent all again that is still here.
+  acknowledged: { acknowledge: "acknowledged", resend: "queued", purge: "purged" },
   purged: { acknowledge: "purged" }
 }
 

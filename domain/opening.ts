@@ -48,11 +48,33 @@ export type SealedResult = typeof SealedResult.Type
 export const Unopened = Schema.Literals(["wrong-key", "altered", "bad-signature", "unreadable"])
 export type Unopened = typeof Unopened.Type
 
-/** A document, and the signatures over its canonical text that came with it. */
-export interface OpenedDocument {
-  readonly document: ResultDocument
+/** What is asked of an opened document before anybody reads it. */
+export type ResultFacts = Pick<
+  ResultDocument,
+  "device" | "execution" | "revision" | "delivery" | "organisation"
+>
+
+export const factsOf = ({
+  delivery,
+  device,
+  execution,
+  organisation,
+  revision
+}: ResultDocument): ResultFacts => ({ delivery, device, execution, organisation, revision })
+
+/**
+ * A document as its device wrote it, letter for letter: the canonical text of a ResultDocument, what
+ * it says of itself, and the signatures over the text that came with it.
+ */
+export interface OpenedText {
+  readonly text: string
+  readonly facts: ResultFacts
   readonly signatures: typeof ResultSignatures.Type
 }
+
+/** What became of one box in the hands of whoever opened it. */
+export type Tried = Pick<SealedResult, "device" | "sha256"> &
+  (OpenedText | { readonly why: Unopened | "unknown-device" })
 
 /** What came of one try. Whoever keeps it can check that the device said so: it was signed. */
 export const Opening = Schema.Union([
@@ -60,6 +82,14 @@ export const Opening = Schema.Union([
   Schema.Struct({ ...Name, why: Schema.Union([Unopened, Schema.Literal("unknown-device")]) })
 ])
 export type Opening = typeof Opening.Type
+
+/** As it is handed to somebody else. The text is a ResultDocument: whoever opened it has read it. */
+export const asOpening = (one: Tried): Opening => {
+  const { device, sha256 } = one
+  if ("why" in one) return { device, sha256, why: one.why }
+  const document: ResultDocument = JSON.parse(one.text)
+  return { device, sha256, document, signatures: one.signatures }
+}
 
 /** What it counts as, once it was kept. "duplicate" is opened too; "same" was settled before. */
 export const OUTCOMES = [

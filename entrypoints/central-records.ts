@@ -5,6 +5,7 @@
 import { ByteSize, Effect, Option, Schema } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import { enable } from "effect/schema/SchemaJITCompiler"
 import { receiveRecords } from "../application/receive-records.ts"
 import { RECORD_BYTES_MAX, Submission } from "../domain/result.ts"
 import { Api, Caller } from "../infrastructure/http-api.ts"
@@ -36,6 +37,8 @@ export const layerRecords = HttpApiBuilder.group(Api, "records", (handlers) =>
   )
 )
 
+// Whole batches of sealed results: compiled code reads them in a third of the time.
+enable(Submission.ast)
 const decodeSubmission = Schema.decodeUnknownOption(Schema.fromJsonString(Submission))
 
 const NOT_JSON = trouble("unsupported-media-type", "Send application/json.")

@@ -125,8 +125,7 @@ export const layerCentralWith = (
     SqlDevices.layer,
     Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
     SqlReceipts.layer,
-    SqlOpened.layerOpened,
-    SqlOpened.layerClaims
+    SqlOpened.layerOpened
   ).pipe(Layer.provideMerge(layerTrust))
 
 const layerCentralDatabase = (directory: string, settings: CentralSettings) =>

@@ -3,7 +3,7 @@
  * one did not open (format §3.7, §5.1 row 71). What `age-file.ts` does with the library, for the one
  * place where thousands of files a second are opened with few keys.
  */
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
 import { headerEnd } from "./age-file.ts"
 import {
   HYBRID_STANZA,
@@ -13,6 +13,7 @@ import {
   WRAPPED_BYTES
 } from "./age-hybrid.ts"
 import { openChunk, PAYLOAD_NONCE_BYTES, payloadKey, SEALED_CHUNK_BYTES } from "./age-payload.ts"
+import { hkdfSha256, hmacSha256 } from "./hmac-sha256.ts"
 
 /**
  * Opens a file with the first key that fits. "wrong-key": the header is well formed and for somebody
@@ -26,8 +27,7 @@ export const openHybrid = (
   if (header === undefined) return "altered"
   const fileKey = firstUnwrapped(keys, header.stanzas)
   if (typeof fileKey === "string") return fileKey
-  const macKey = new Uint8Array(hkdfSync("sha256", fileKey, new Uint8Array(), "header", 32))
-  const mac = createHmac("sha256", macKey).update(header.signed).digest()
+  const mac = hmacSha256(hkdfSha256(fileKey, new Uint8Array(), "header"), header.signed)
   if (header.mac.length !== mac.length || !timingSafeEqual(mac, header.mac)) return "altered"
   return openPayload(fileKey, bytes.subarray(header.end)) ?? "altered"
 }

@@ -10,7 +10,6 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
-  createHmac,
   createPrivateKey,
   createPublicKey,
   decapsulate,
@@ -19,6 +18,7 @@ import {
   generateKeyPairSync,
   type KeyObject
 } from "node:crypto"
+import { hmacSha256 } from "./hmac-sha256.ts"
 
 export const HYBRID_STANZA = "mlkem768x25519"
 export const FILE_KEY_BYTES = 16
@@ -130,11 +130,13 @@ const CIPHER = "chacha20-poly1305"
 
 /** What stands before the raw bytes of a key in DER; of fixed length for these keys. */
 const X25519_PKCS8 = Buffer.from("302e020100300506032b656e04220420", "hex")
-const X25519_SPKI = Buffer.from("302a300506032b656e032100", "hex")
 const KEM_SPKI = Buffer.from("308204b2300b0609608648016503040402038204a100", "hex")
 
 const x25519PublicKey = (point: Uint8Array): KeyObject =>
-  createPublicKey({ key: Buffer.concat([X25519_SPKI, point]), format: "der", type: "spki" })
+  createPublicKey({
+    key: { kty: "OKP", crv: "X25519", x: Buffer.from(point).toString("base64url") },
+    format: "jwk"
+  })
 
 const XWING_LABEL = Buffer.from("5c2e2f2f5e5c", "hex")
 
@@ -157,20 +159,22 @@ const combined = (
 const SUITE = Buffer.concat([Buffer.from("HPKE"), Buffer.from("647a00010003", "hex")])
 const NOTHING = Buffer.alloc(0)
 
+const VERSION = Buffer.from("HPKE-v1")
+
 const extract = (salt: Uint8Array, label: string, input: Uint8Array): Buffer =>
-  createHmac("sha256", salt).update("HPKE-v1").update(SUITE).update(label).update(input).digest()
+  hmacSha256(salt, VERSION, SUITE, Buffer.from(label), input)
 
 /** HKDF-Expand of at most one block, which is all that is asked for. */
 const expand = (key: Uint8Array, label: string, info: Uint8Array, length: number): Buffer =>
-  createHmac("sha256", key)
-    .update(Buffer.from([0, length]))
-    .update("HPKE-v1")
-    .update(SUITE)
-    .update(label)
-    .update(info)
-    .update(Buffer.from([1]))
-    .digest()
-    .subarray(0, length)
+  hmacSha256(
+    key,
+    Buffer.from([0, length]),
+    VERSION,
+    SUITE,
+    Buffer.from(label),
+    info,
+    Buffer.from([1])
+  ).subarray(0, length)
 
 const CONTEXT = Buffer.concat([
   Buffer.from([0]),

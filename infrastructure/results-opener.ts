@@ -6,9 +6,9 @@
  */
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
-import { Effect, Layer, Result, type Scope } from "effect"
+import { Effect, Layer, Result, type Scope, Semaphore } from "effect"
 import { ResultsOpener } from "../application/record-ports.ts"
-import type { OpenedDocument, Unopened } from "../domain/opening.ts"
+import type { OpenedText, Unopened } from "../domain/opening.ts"
 import type { ResultsIdentity, SealedBox } from "./open-result.ts"
 import type { OpenRequest } from "./results-worker.ts"
 
@@ -33,7 +33,7 @@ export const layer = (keys: ReadonlyArray<UnlockedKey>, threads = availableParal
     })
   )
 
-type Opened = Result.Result<OpenedDocument, Unopened>
+type Opened = Result.Result<OpenedText, Unopened>
 type Ask = (boxes: ReadonlyArray<SealedBox>) => Effect.Effect<ReadonlyArray<Opened>>
 
 /** Every worker takes the next slice as soon as it has answered the last. */
@@ -55,7 +55,7 @@ const shareOut = Effect.fn("ResultsOpener.open")(function* (
   return opened.flat()
 })
 
-type Answer = OpenedDocument | { readonly why: Unopened }
+type Answer = OpenedText | { readonly why: Unopened }
 
 /** One worker. It fails only by a bug, which is a defect here too. */
 const started = (keys: ReadonlyArray<UnlockedKey>): Effect.Effect<Ask, never, Scope.Scope> =>
@@ -71,29 +71,35 @@ const started = (keys: ReadonlyArray<UnlockedKey>): Effect.Effect<Ask, never, Sc
       }),
       (worker) => Effect.promise(() => worker.terminate())
     ),
-    (worker) => (boxes) =>
-      Effect.callback<ReadonlyArray<Opened>>((resume) => {
-        const heard = (answers: ReadonlyArray<Answer>) => {
-          worker.off("error", failed)
-          worker.off("exit", ended)
-          resume(Effect.succeed(answers.map(asResult)))
-        }
-        const failed = (cause: unknown) => resume(Effect.die(cause))
-        const ended = () => resume(Effect.die(new Error("a worker ended")))
-        worker.once("message", heard)
-        worker.once("error", failed)
-        worker.once("exit", ended)
-        // A worker that ended in between has no number any more, and would never answer.
-        if (worker.threadId < 0) return ended()
-        const request: OpenRequest = { boxes }
-        worker.postMessage(request)
-        return Effect.sync(() => {
-          worker.off("message", heard)
-          worker.off("error", failed)
-          worker.off("exit", ended)
-        })
-      })
+    (worker) => {
+      // One answer at a time: two callers would both hear the first.
+      const turn = Semaphore.makeUnsafe(1)
+      return (boxes) => turn.withPermit(asked(worker, boxes))
+    }
   )
+
+const asked = (worker: Worker, boxes: ReadonlyArray<SealedBox>) =>
+  Effect.callback<ReadonlyArray<Opened>>((resume) => {
+    const heard = (answers: ReadonlyArray<Answer>) => {
+      worker.off("error", failed)
+      worker.off("exit", ended)
+      resume(Effect.succeed(answers.map(asResult)))
+    }
+    const failed = (cause: unknown) => resume(Effect.die(cause))
+    const ended = () => resume(Effect.die(new Error("a worker ended")))
+    worker.once("message", heard)
+    worker.once("error", failed)
+    worker.once("exit", ended)
+    // A worker that ended in between has no number any more, and would never answer.
+    if (worker.threadId < 0) return ended()
+    const request: OpenRequest = { boxes }
+    worker.postMessage(request)
+    return Effect.sync(() => {
+      worker.off("message", heard)
+      worker.off("error", failed)
+      worker.off("exit", ended)
+    })
+  })
 
 const asResult = (answer: Answer): Opened =>
   "why" in answer ? Result.fail(answer.why) : Result.succeed(answer)

@@ -28,13 +28,20 @@ export interface Insert<Columns extends Readonly<Record<string, Kind>>> {
 export const insertRows = <const Columns extends Readonly<Record<string, Kind>>>(
   sql: SqlClient.SqlClient,
   insert: Insert<Columns>
-): Effect.Effect<void, SqlError.SqlError> => {
+): Effect.Effect<void, SqlError.SqlError> => Effect.asVoid(insertReturning(sql, insert))
+
+/** As `insertRows`; answers what an action that ends with RETURNING says, row by row. */
+export const insertReturning = <const Columns extends Readonly<Record<string, Kind>>>(
+  sql: SqlClient.SqlClient,
+  insert: Insert<Columns>
+): Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError> => {
   const dialect = sql.onDialectOrElse({ pg: () => POSTGRES, orElse: () => SQLITE })
   const names = Object.keys(insert.columns)
   const batches = inBatches(insert, dialect.rowsMax(names.length))
-  const statements = Effect.forEach(batches, (batch) => dialect.write(sql, insert, names, batch), {
-    discard: true
-  })
+  const statements = Effect.map(
+    Effect.forEach(batches, (batch) => dialect.write(sql, insert, names, batch)),
+    (answers) => answers.flat()
+  )
   return batches.length > 1 ? sql.withTransaction(statements) : statements
 }
 
@@ -48,7 +55,7 @@ interface Dialect {
     insert: AnyInsert,
     names: ReadonlyArray<string>,
     rows: Rows
-  ) => Effect.Effect<unknown, SqlError.SqlError>
+  ) => Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>
 }
 
 const inBatches = <Columns extends Readonly<Record<string, Kind>>>(

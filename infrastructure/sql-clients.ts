@@ -4,6 +4,7 @@ import { SqlClient, SqlSchema } from "effect/sql"
 import type { Client } from "../application/ports.ts"
 import { Clients } from "../application/ports.ts"
 import { OrganisationId } from "../domain/id.ts"
+import { inChunks } from "./sql-chunks.ts"
 
 const Keys = Schema.Struct({ sig: Schema.String, auth: Schema.String, enc: Schema.String })
 const Row = Schema.Struct({
@@ -34,11 +35,23 @@ const make = Effect.gen(function* () {
   const byId = byColumn("id")
   const bySig = byColumn("sig")
   const byKind = byColumn("kind")
+  const byIds = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: Row,
+    execute: (ids) => sql`SELECT ${columns} FROM clients WHERE ${sql.in("id", ids)}`
+  })
   const first = (rows: ReadonlyArray<typeof Row.Type>) =>
     Option.fromUndefinedOr(rows[0] === undefined ? undefined : client(rows[0]))
 
   return Clients.of({
     find: (id) => Effect.orDie(Effect.map(byId(id), first)),
+    findAll: Effect.fn("Clients.findAll")(function* (ids) {
+      const found: Array<Client> = []
+      yield* inChunks(ids, (chunk) =>
+        Effect.map(byIds(chunk), (rows) => void found.push(...rows.map(client)))
+      )
+      return found
+    }, Effect.orDie),
     findBySigningKey: (sig) => Effect.orDie(Effect.map(bySig(sig), first)),
     list: (kind) => Effect.orDie(Effect.map(byKind(kind), (rows) => rows.map(client))),
 

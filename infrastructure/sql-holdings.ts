@@ -5,11 +5,11 @@
  * with `held = 1` are gone at central and stay only for a session or a result; they are not part of
  * the set that is compared with central.
  */
-import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import type { Checked } from "../application/ports.ts"
-import { HoldingDamaged, Holdings } from "../application/ports.ts"
-import { Entity, KeyWrap, Kind, keyFromText, keyText, lookups, Person } from "../domain/entity.ts"
+import { Holdings } from "../application/ports.ts"
+import { type Kind, keyFromText, keyText, lookups } from "../domain/entity.ts"
 import { START } from "../domain/feed.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { type Digest, EntityId } from "../domain/id.ts"
@@ -17,7 +17,9 @@ import type { Manifest, Plan } from "../domain/plan.ts"
 import { BUCKETS, bucketOf, EMPTY, marks, SetDigest } from "../domain/set-digest.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
-import { CONDEMNED, soundness } from "./sql-soundness.ts"
+import { heldEntities } from "./sql-held-entities.ts"
+import { sums } from "./sql-holding-sums.ts"
+import { soundness } from "./sql-soundness.ts"
 
 /**
  * Taken as it is: each was checked when it was staged, and checking them again on the way to every
@@ -28,7 +30,6 @@ interface DigestRow {
   readonly id: EntityId
   readonly digest: Digest | null
 }
-const EntityRow = Schema.Struct({ body: Schema.fromJsonString(Entity) })
 const CursorRow = Schema.Struct({
   epoch: Schema.String,
   version: Schema.Int,
@@ -36,9 +37,6 @@ const CursorRow = Schema.Struct({
   staged_version: Schema.Int
 })
 const BucketRow = Schema.Struct({ bucket: Schema.Int, ...SetDigest.fields })
-
-const decodeBatch = Schema.decodeUnknownEffect(Schema.NonEmptyArray(EntityRow))
-const decodeEntities = Schema.decodeUnknownEffect(Schema.Array(EntityRow))
 
 /**
  * Where ids or kinds are asked for, `held` stands behind a plus: without statistics SQLite would
@@ -56,7 +54,7 @@ const make = Effect.gen(function* () {
       WHERE organisation = ${organisation}`
   })
   const stagedRows = (organisation: OrganisationId) => sql<DigestRow>`
-    SELECT kind, id, digest FROM staged WHERE organisation = ${organisation} ORDER BY version`
+    SELECT kind, id, digest FROM staged WHERE organisation = ${organisation}`
   const heldRows = (organisation: OrganisationId) => sql<DigestRow>`
     SELECT kind, id, digest FROM holdings WHERE organisation = ${organisation} AND held = 0`
   const bucketKeyRows = (organisation: OrganisationId, bucket: number) => sql<DigestRow>`
@@ -76,43 +74,6 @@ const make = Effect.gen(function* () {
       WHERE organisation = ${organisation} AND held = 0
       GROUP BY bucket`
   })
-  const setRow = SqlSchema.findOne({
-    Request: Schema.String,
-    Result: SetDigest,
-    execute: (organisation) => sql`
-      SELECT COUNT(*) AS count, COALESCE(SUM(a), 0) AS a, COALESCE(SUM(b), 0) AS b
-      FROM holdings
-      WHERE organisation = ${organisation} AND held = 0`
-  })
-  const countRows = SqlSchema.findAll({
-    Request: Schema.String,
-    Result: Schema.Struct({ kind: Kind, count: Schema.Int }),
-    execute: (organisation) => sql`
-      SELECT kind, COUNT(*) AS count
-      FROM holdings
-      WHERE organisation = ${organisation} AND +held = 0
-      GROUP BY kind`
-  })
-  const people = SqlSchema.findAll({
-    Request: Schema.Struct({ organisation: Schema.String, tag: Schema.String }),
-    Result: Schema.Struct({ digest: Schema.String, body: Schema.fromJsonString(Person) }),
-    execute: ({ organisation, tag }) => sql`
-      SELECT digest, body FROM holdings WHERE organisation = ${organisation} AND tag = ${tag}`
-  })
-  const wraps = SqlSchema.findAll({
-    Request: Schema.Struct({ organisation: Schema.String, reader: Schema.String }),
-    Result: Schema.Struct({ body: Schema.fromJsonString(KeyWrap) }),
-    execute: ({ organisation, reader }) => sql`
-      SELECT body FROM holdings
-      WHERE organisation = ${organisation} AND reader = ${reader} AND digest <> ${CONDEMNED}
-      ORDER BY id`
-  })
-  /** What fails to decode was decoded once, when it was staged: it has changed here since. */
-  const damaged = (organisation: OrganisationId) => (error: { readonly _tag: string }) =>
-    error._tag === "SchemaError"
-      ? Effect.fail(new HoldingDamaged({ organisation }))
-      : Effect.die(error)
-
   const byKey = (rows: ReadonlyArray<DigestRow>) =>
     new Map(rows.map((row) => [keyText(row), row.digest]))
 
@@ -158,7 +119,13 @@ const make = Effect.gen(function* () {
       staged_epoch = '', staged_version = 0`
 
   const dropStaged = Effect.fn("Holdings.dropStaged")(function* (organisation: OrganisationId) {
-    yield* sql`DELETE FROM staged WHERE organisation = ${organisation}`
+    const [others] = yield* sql<{ found: number }>`
+      SELECT EXISTS (SELECT 1 FROM staged WHERE organisation < ${organisation})
+        OR EXISTS (SELECT 1 FROM staged WHERE organisation > ${organisation}) AS found`
+    // Without a condition SQLite lets go of whole pages, and does not visit every row.
+    yield* others?.found === 0
+      ? sql`DELETE FROM staged`
+      : sql`DELETE FROM staged WHERE organisation = ${organisation}`
     yield* sql`
       UPDATE cursors SET staged_epoch = '', staged_version = 0
       WHERE organisation = ${organisation}`
@@ -167,7 +134,8 @@ const make = Effect.gen(function* () {
   const apply = Effect.fn("Holdings.apply")(function* (
     organisation: OrganisationId,
     plan: Plan,
-    cursor: typeof START | undefined
+    cursor: typeof START | undefined,
+    fresh: ReadonlyArray<Checked> = []
   ) {
     yield* inChunks(
       plan.remove,
@@ -188,9 +156,16 @@ const make = Effect.gen(function* () {
       SELECT organisation, id, kind, version, digest, a, b, bucket, 0, tag, reader, body
       FROM staged
       WHERE organisation = ${organisation} AND digest IS NOT NULL
-      ON CONFLICT (organisation, id) DO UPDATE SET kind = excluded.kind,
-        version = excluded.version, digest = excluded.digest, a = excluded.a, b = excluded.b,
-        bucket = excluded.bucket, held = 0, tag = excluded.tag, reader = excluded.reader, body = excluded.body`
+      ON CONFLICT (organisation, id) ${sql.literal(TAKE_OVER)}`
+    // The last change of an entity counts, as it does for what is staged.
+    const last = new Map(fresh.map((checked) => [checked.change.id, checked]))
+    const offered = [...last.values()].filter(({ change }) => change.digest !== null)
+    yield* insertRows(sql, {
+      table: "holdings",
+      columns: HELD_COLUMNS,
+      rows: offered.map((checked) => ({ ...stagedRow(organisation, checked), held: 0 })),
+      onConflict: { key: ["organisation", "id"], action: TAKE_OVER }
+    })
     if (cursor !== undefined) yield* setCursor(organisation, cursor)
     yield* dropStaged(organisation)
   })
@@ -247,7 +222,8 @@ const make = Effect.gen(function* () {
 
     manifest,
 
-    apply: (organisation, plan, cursor) => Effect.orDie(apply(organisation, plan, cursor)),
+    apply: (organisation, plan, cursor, fresh) =>
+      Effect.orDie(apply(organisation, plan, cursor, fresh)),
 
     keptBack: (organisation) =>
       Effect.orDie(Effect.map(keptRows(organisation), (rows) => rows.map(keyText))),
@@ -265,56 +241,12 @@ const make = Effect.gen(function* () {
 
     readers: (organisation, ids) => idsAmong("reader", organisation, ids),
 
-    mentioning: (organisation, kinds, ids) => {
-      const texts = new Set(ids.map((id) => JSON.stringify(id)))
-      return sql<{ id: EntityId; body: string }>`
-        SELECT id, body FROM holdings
-        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}`.stream.pipe(
-        Stream.filter(({ body }) => body.match(TEXTS)?.some((text) => texts.has(text)) ?? false),
-        Stream.map(({ id }) => id),
-        Stream.runCollect,
-        Effect.orDie
-      )
-    },
-
-    entities: (organisation, kinds) =>
-      sql`
-        SELECT body FROM holdings
-        WHERE organisation = ${organisation} AND ${sql.in("kind", kinds)}
-          AND digest <> ${CONDEMNED}
-        ORDER BY kind, held, id`.stream.pipe(
-        Stream.mapArrayEffect((rows) => decodeBatch(rows)),
-        Stream.map((row) => row.body),
-        Stream.catch((error) => Stream.fromEffect(damaged(organisation)(error)))
-      ),
-
-    byIds: Effect.fn("Holdings.byIds")(function* (organisation, ids) {
-      const found: Array<Entity> = []
-      yield* inChunks(ids, (chunk) =>
-        sql`
-          SELECT body FROM holdings
-          WHERE organisation = ${organisation} AND ${sql.in("id", chunk)}
-            AND digest <> ${CONDEMNED}`.pipe(
-          Effect.flatMap(decodeEntities),
-          Effect.map((rows) => found.push(...rows.map((row) => row.body))),
-          Effect.catch(damaged(organisation))
-        )
-      )
-      return found
-    }),
-
     idsOf: (organisation, kind) =>
       sql<{ id: string }>`
         SELECT id FROM holdings WHERE organisation = ${organisation} AND kind = ${kind}`.pipe(
         Effect.map((rows) => rows.map(({ id }) => EntityId.make(id))),
         Effect.orDie
       ),
-
-    count: Effect.fn("Holdings.count")(function* (organisation) {
-      return new Map((yield* countRows(organisation)).map(({ kind, count }) => [kind, count]))
-    }, Effect.orDie),
-
-    set: (organisation) => Effect.orDie(setRow(organisation)),
 
     bucketSets: Effect.fn("Holdings.bucketSets")(function* (organisation) {
       const sets = Array.from({ length: BUCKETS }, () => EMPTY)
@@ -329,25 +261,13 @@ const make = Effect.gen(function* () {
       return new Map(rows.map((row) => [keyText(row), row.digest ?? ""]))
     }, Effect.orDie),
 
-    personByTag: Effect.fn("Holdings.personByTag")(function* (organisation, tag) {
-      const [row] = yield* Effect.catch(people({ organisation, tag }), damaged(organisation))
-      if (row?.digest === CONDEMNED) return yield* new HoldingDamaged({ organisation })
-      return Option.fromUndefinedOr(row?.body)
-    }),
-
-    wrapsFor: Effect.fn("Holdings.wrapsFor")(function* (organisation, reader) {
-      const rows = yield* Effect.catch(wraps({ organisation, reader }), damaged(organisation))
-      return rows.map((row) => row.body)
-    }),
-
+    ...heldEntities(sql),
+    ...sums(sql),
     ...soundness(sql)
   })
 })
 
 const idOf = (key: string): EntityId => keyFromText(key).id
-
-/** The texts in a body. Reading them so takes a tenth of the time of decoding or SQLite's json_tree. */
-const TEXTS = /"(?:[^"\\]|\\.)*"/gu
 
 const STAGED_COLUMNS = {
   organisation: "text",
@@ -362,6 +282,14 @@ const STAGED_COLUMNS = {
   reader: "text",
   body: "document"
 } as const
+
+const HELD_COLUMNS = { ...STAGED_COLUMNS, held: "integer" } as const
+
+/** What replaces a row that is here. It is offered: nothing keeps it back any more. */
+const TAKE_OVER =
+  "DO UPDATE SET kind = excluded.kind, version = excluded.version, digest = excluded.digest," +
+  " a = excluded.a, b = excluded.b, bucket = excluded.bucket, held = 0, tag = excluded.tag," +
+  " reader = excluded.reader, body = excluded.body"
 
 const stagedRow = (organisation: OrganisationId, { change, entity }: Checked) => {
   const { version, kind, id, digest, body } = change

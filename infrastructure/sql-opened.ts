@@ -1,10 +1,10 @@
-/** Keeps opened results in SQL, and lets one process at a time open the same ones. */
+/** Keeps opened results in SQL, each as its device wrote it. */
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { Claims, type OpenedResult, OpenedResults } from "../application/record-ports.ts"
-import { canonical } from "../domain/canonical.ts"
+import { type NewOpened, type OpenedResult, OpenedResults } from "../application/record-ports.ts"
 import { DeviceId, Digest } from "../domain/id.ts"
 import { ResultDocument } from "../domain/result.ts"
+import { insertReturning } from "./sql-bulk.ts"
 
 /** Rows of one page: each holds a whole document, and a document may have megabytes. */
 const PAGE_ROWS = 32
@@ -23,22 +23,26 @@ export const layerOpened = Layer.effect(
     const sql = yield* SqlClient.SqlClient
     const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
 
-    const put = Effect.fnUntraced(function* ({ device, document, openedAt, sha256 }: New) {
-      const { delivery, execution, organisation, revision } = document
-      const added = yield* sql`
-        INSERT INTO opened_results
-          (device, sha256, execution, revision, delivery, organisation, opened_ms, document)
-        VALUES (${device}, ${sha256}, ${execution}, ${revision}, ${delivery}, ${organisation},
-          ${openedAt}, ${canonical({ ...document })})
-        ON CONFLICT (device, sha256) DO NOTHING
-        RETURNING sha256`
-      if (added.length === 0) return "same" as const
-      const others = yield* sql`
-        SELECT sha256 FROM opened_results
-        WHERE execution = ${execution} AND revision = ${revision}
-          AND (device, sha256) <> (${device}, ${sha256})
-        LIMIT 1`
-      return others.length > 0 ? ("duplicate" as const) : ("new" as const)
+    const put = Effect.fnUntraced(function* (results: ReadonlyArray<NewOpened>) {
+      if (results.length === 0) return []
+      const added = yield* insertReturning(sql, {
+        table: "opened_results",
+        columns: COLUMNS,
+        rows: results.map(({ device, facts, openedAt, sha256, text }) => {
+          const { delivery, execution, organisation, revision } = facts
+          const what = { execution, revision, delivery, organisation }
+          return { device, sha256, ...what, opened_ms: openedAt, document: text }
+        }),
+        onConflict: {
+          key: ["device", "sha256"],
+          action: "DO NOTHING RETURNING device, sha256, execution, revision"
+        }
+      }).pipe(Effect.flatMap(decodeNames))
+      const executions = results.map(({ facts }) => facts.execution)
+      const there = yield* sql`
+        SELECT device, sha256, execution, revision FROM opened_results
+        WHERE ${sql.in("execution", [...new Set(executions)])}`.pipe(Effect.flatMap(decodeNames))
+      return answersOf(results, added, there)
     })
 
     const page = Effect.fnUntraced(function* (filter: Filter, after: Key | undefined) {
@@ -71,14 +75,53 @@ export const layerOpened = Layer.effect(
     }, Effect.orDie)
 
     return OpenedResults.of({
-      put: (results) => Effect.orDie(Effect.forEach(results, put)),
+      put: (results) => Effect.orDie(put(results)),
       list: (filter) =>
         Stream.paginate(undefined as Key | undefined, (after) => page(filter, after))
     })
   })
 )
 
-type New = Omit<OpenedResult, "conflict">
+const COLUMNS = {
+  device: "text",
+  sha256: "text",
+  execution: "text",
+  revision: "integer",
+  delivery: "text",
+  organisation: "text",
+  opened_ms: "integer",
+  document: "document"
+} as const
+
+const Known = Schema.Struct({
+  device: Schema.String,
+  sha256: Schema.String,
+  execution: Schema.String,
+  revision: Schema.Int
+})
+const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Known))
+type Known = typeof Known.Type
+
+/** Results of one batch count in their order: the second of one execution is the duplicate. */
+const answersOf = (
+  results: ReadonlyArray<NewOpened>,
+  added: ReadonlyArray<Known>,
+  there: ReadonlyArray<Known>
+): ReadonlyArray<"new" | "same" | "duplicate"> => {
+  const nameOf = ({ device, sha256 }: Pick<Known, "device" | "sha256">) => `${device} ${sha256}`
+  const ofWhat = ({ execution, revision }: Pick<Known, "execution" | "revision">) =>
+    `${revision} ${execution}`
+  const fresh = new Set(added.map(nameOf))
+  const seen = new Set(there.filter((one) => !fresh.has(nameOf(one))).map(ofWhat))
+  return results.map((one) => {
+    if (!fresh.delete(nameOf(one))) return "same"
+    const what = ofWhat(one.facts)
+    if (seen.has(what)) return "duplicate"
+    seen.add(what)
+    return "new"
+  })
+}
+
 type Filter = Parameters<OpenedResults["Service"]["list"]>[0]
 type Key = Pick<OpenedResult, "device" | "sha256" | "openedAt">
 
@@ -87,33 +130,3 @@ const opened = ({ conflict, opened_ms, ...rest }: typeof Row.Type): OpenedResult
   openedAt: opened_ms,
   conflict: conflict === 1
 })
-
-/**
- * Locks that PostgreSQL keeps for a transaction and forgets with it, also when its process is
- * killed. The embedded database has one process, so everything is its own.
- */
-export const layerClaims = Layer.effect(
-  Claims,
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    return Claims.of({
-      claim: (names) =>
-        sql.onDialectOrElse({
-          pg: () =>
-            Effect.orDie(
-              Effect.map(
-                sql<{ ours: boolean }>`
-                  SELECT pg_try_advisory_xact_lock(hashtextextended(name, ${CLAIM_SEED})) AS ours
-                  FROM unnest(${names}::text[]) WITH ORDINALITY AS claimed (name, number)
-                  ORDER BY number`,
-                (rows) => rows.map(({ ours }) => ours)
-              )
-            ),
-          orElse: () => Effect.succeed(names.map(() => true))
-        })
-    })
-  })
-)
-
-/** Keeps these locks apart from others that are made of texts. */
-const CLAIM_SEED = 7_310

@@ -121,6 +121,12 @@ export const layer = Layer.effect(
         yield* sql`UPDATE outbox SET stage = 'purged', body = NULL WHERE number = ${number}`
       }, Effect.orDie),
 
+      resend: Effect.orDie(
+        Effect.asVoid(
+          sql`UPDATE outbox SET stage = 'queued', reason = NULL WHERE stage = 'acknowledged'`
+        )
+      ),
+
       byDigest: (sha256) =>
         Effect.orDie(
           Effect.map(digestRows(sha256), ([row]) =>

@@ -12,6 +12,7 @@ import { CentralStage, stepAtCentral } from "../domain/lifecycle.ts"
 import { SessionBody } from "../domain/result.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { addition, type KnownRow } from "./sql-records-known.ts"
+import { ofSession, openingQueries } from "./sql-records-opening.ts"
 
 const Row = Schema.Struct({
   ...LedgerEntry.fields,
@@ -112,6 +113,8 @@ const make = Effect.gen(function* () {
   }, Effect.orDie)
 
   return Records.of({
+    ...openingQueries(sql),
+
     add: (device, records) => Effect.orDie(sql.withTransaction(add(device, records))),
 
     body: Effect.fn("Records.body")(function* (device, sha256) {
@@ -197,15 +200,6 @@ const nextKey = (rows: ReadonlyArray<typeof Row.Type>): Option.Option<Key> => {
   const last = rows.at(-1)
   return last === undefined || rows.length < PAGE_ROWS ? Option.none() : Option.some(last)
 }
-
-/** Sessions say it themselves; results by the session that names them. */
-const ofSession = (
-  sql: SqlClient.SqlClient,
-  column: "delivery" | "organisation",
-  value: string
-) => sql`(r.${sql(column)} = ${value} OR (r.device, r.sha256) IN (
-    SELECT s.device, s.result FROM records s
-    WHERE s.${sql(column)} = ${value} AND s.stage = 'stored' AND s.result IS NOT NULL))`
 
 const kept = (row: typeof Row.Type): KeptRecord => {
   const { id, kind, number, prev, revision, sha256 } = row

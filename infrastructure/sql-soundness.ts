@@ -53,10 +53,11 @@ export const soundness = (sql: SqlClient.SqlClient): Soundness => ({
         AND (NOT ${sql.in("kind", KINDS)} OR ${sql.in("id", nameless)})`
   }, Effect.orDie),
 
+  // Its digest as a literal: only then SQLite sees that the index of the condemned has them all.
   condemned: (organisation) =>
     sql`
       SELECT 1 FROM holdings
-      WHERE organisation = ${organisation} AND digest = ${CONDEMNED}
+      WHERE organisation = ${organisation} AND digest = ${sql.literal(`'${CONDEMNED}'`)}
       LIMIT 1`.pipe(
       Effect.map((rows) => rows.length > 0),
       Effect.orDie

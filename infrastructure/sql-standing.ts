@@ -9,14 +9,29 @@ import { Signed } from "../domain/enrolment.ts"
 import { NONE_REVOKED, Revocations } from "../domain/revocations.ts"
 import { readRoot } from "../domain/root.ts"
 
+type Root = Effect.Success<Standing["Service"]["root"]>
+
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
 
-  const documents = Effect.fnUntraced(function* (kind: "root" | "revocations") {
-    const rows = yield* sql<{ signed: string }>`
-      SELECT signed FROM documents WHERE kind = ${kind} ORDER BY version`
-    return yield* Effect.forEach(rows, ({ signed }) => decodeSigned(signed))
-  }, Effect.orDie)
+  const signedOf = (kind: "root" | "revocations") => sql<{ signed: string }>`
+    SELECT signed FROM documents WHERE kind = ${kind} ORDER BY version`
+  const documents = (kind: "root" | "revocations") =>
+    Effect.orDie(Effect.flatMap(signedOf(kind), decodeAll))
+
+  /** What the root documents say: read once, as long as they are the same. */
+  let known: { readonly texts: string; readonly root: Root } | undefined
+  const root = Effect.gen(function* () {
+    const rows = yield* Effect.orDie(signedOf("root"))
+    const texts = rows.map(({ signed }) => signed).join("\n")
+    if (known?.texts === texts) return known.root
+    const chain = yield* Effect.orDie(decodeAll(rows))
+    const newest = chain.at(-1)
+    if (newest === undefined) return yield* Effect.die(new Error("no root document is trusted"))
+    const read = { document: Result.getOrThrow(readRoot(newest.text)), chain }
+    known = { texts, root: read }
+    return read
+  })
 
   /** Whoever was first is right; then it must be said that this was not us. */
   const insert = Effect.fnUntraced(function* (kind: string, version: number, signed: Signed) {
@@ -33,13 +48,7 @@ const make = Effect.gen(function* () {
 
   return Standing.of({
     chain: documents("root"),
-    root: Effect.gen(function* () {
-      const chain = yield* documents("root")
-      const newest = chain.at(-1)
-      if (newest === undefined) return yield* Effect.die(new Error("no root document is trusted"))
-      const document = Result.getOrThrow(readRoot(newest.text))
-      return { document, chain }
-    }),
+    root,
     versions: Effect.gen(function* () {
       const rows = yield* sql<{ kind: string; version: number | string }>`
         SELECT kind, MAX(version) AS version FROM documents GROUP BY kind`
@@ -65,6 +74,8 @@ const make = Effect.gen(function* () {
 })
 
 const decodeSigned = Schema.decodeUnknownEffect(Schema.fromJsonString(Signed))
+const decodeAll = (rows: ReadonlyArray<{ readonly signed: string }>) =>
+  Effect.forEach(rows, ({ signed }) => decodeSigned(signed))
 const decodeList = Schema.decodeUnknownEffect(Schema.fromJsonString(Revocations))
 
 export const layer = Layer.effect(Standing, make)

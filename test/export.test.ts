@@ -12,6 +12,7 @@ import fc from "fast-check"
 import { exportResults } from "../application/export-results.ts"
 import { Atomic, Catalogue } from "../application/ports.ts"
 import { Names, OpenedResults } from "../application/record-ports.ts"
+import { canonical } from "../domain/canonical.ts"
 import {
   type ExportedResult,
   type ExportFormat,
@@ -19,7 +20,7 @@ import {
   type QtiVersion
 } from "../domain/export.ts"
 import { Digest, EntityId } from "../domain/id.ts"
-import { ALL_RESULTS } from "../domain/opening.ts"
+import { ALL_RESULTS, factsOf } from "../domain/opening.ts"
 import type { ResultDocument } from "../domain/result.ts"
 import type { Variable } from "../domain/variable.ts"
 import { csvLine } from "../infrastructure/export-csv.ts"
@@ -163,7 +164,8 @@ describe("results export", () => {
           documents.map((document, at) => ({
             device: device.id,
             sha256: Digest.make(String(at).repeat(64).slice(0, 64)),
-            document,
+            text: canonical({ ...document }),
+            facts: factsOf(document),
             openedAt: at
           }))
         )
@@ -259,12 +261,17 @@ describe("results export", () => {
         document,
         openedAt: at >> 3
       }))
-      const answers = yield* atomic.run(opened.put(results))
+      const news = results.map(({ document, ...one }) => ({
+        ...one,
+        text: canonical({ ...document }),
+        facts: factsOf(document)
+      }))
+      const answers = yield* atomic.run(opened.put(news))
       assert.deepStrictEqual(
         answers.map((answer) => answer !== "new"),
         documents.map((_, at) => at === 69)
       )
-      assert.deepStrictEqual(yield* atomic.run(opened.put(results.slice(0, 2))), ["same", "same"])
+      assert.deepStrictEqual(yield* atomic.run(opened.put(news.slice(0, 2))), ["same", "same"])
       const all = { delivery: undefined, organisation: undefined }
       const listed = [...(yield* Stream.runCollect(opened.list(all)))]
       assert.deepStrictEqual(

@@ -35,6 +35,7 @@ sent send sent
 sent fail queued
 sent acknowledge acknowledged
 acknowledged acknowledge acknowledged
+acknowledged resend queued
 acknowledged purge purged
 purged acknowledge purged`
 

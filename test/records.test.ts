@@ -2,6 +2,7 @@
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
+import { beginAnew } from "../application/begin-anew.ts"
 import { deliveriesComplete, devicesComplete } from "../application/completeness.ts"
 import { hearReceipt } from "../application/hear-receipt.ts"
 import { CentralAway, CentralRefused, Clients, Executions, History } from "../application/ports.ts"
@@ -220,6 +221,33 @@ describe("a device that owes results", () => {
   )
 })
 
+describe("a central that was restored from a backup", () => {
+  scenario("is sent again what devices keep, and then misses nothing", (all) =>
+    Effect.gen(function* () {
+      yield* all.on(synced())
+      const backup = path.join(all.root, "backup")
+      all.central.copyTo(backup)
+      yield* all.on(sit())
+      yield* all.on(synced())
+      assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      yield* all.central.reopen(all.central.restoreFrom(backup))
+      yield* all.office(beginAnew)
+      assert.strictEqual((yield* kept(all)).length, 0)
+      const report = yield* all.on(synced())
+      assert.deepInclude(report.submitted, { owed: 2, kept: { result: 1, "test-session": 1 } })
+      assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      assert.deepStrictEqual(
+        (yield* kept(all)).map(({ conflict, entry, stage }) => [entry.number, stage, conflict]),
+        [
+          [1, "stored", false],
+          [2, "stored", false]
+        ]
+      )
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+    })
+  )
+})
+
 describe("central", () => {
   scenario("says who is complete, and what is missing, in words", (all) =>
     Effect.gen(function* () {
@@ -295,6 +323,8 @@ describe("central", () => {
         assert.deepStrictEqual((yield* all.office(numbers)).received, [])
         yield* all.on(submit())
         assert.deepStrictEqual((yield* all.office(numbers)).received, [1, 2])
+        const [complete] = yield* all.office(devicesComplete(device))
+        assert.deepInclude(complete, { received: 2, missing: [], quarantined: 0 })
         const here = yield* kept(all)
         assert.strictEqual(here.filter(({ altered }) => altered).length, 2)
         assert.isFalse(here.some(({ conflict }) => conflict))

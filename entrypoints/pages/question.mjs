@@ -142,7 +142,7 @@ OURS.replaceSync(`
   }
   qti-extended-text-interaction::part(textarea) { font: inherit; min-block-size: 12em; }
   qti-text-entry-interaction::part(input) { font: inherit; }
-  qti-hotspot-choice[aria-checked="true"] { outline: 4px solid #0b5c8a; }
+  qti-hotspot-choice:state(--checked) { outline: 4px solid #0b5c8a; }
   img, object, video { max-inline-size: 100%; }
 `)
 

@@ -201,6 +201,45 @@ const applying = (claim: Claim) => {
   )
 
   claim(
+    "takes over what is given straight, where the last change of an entity counts",
+    Effect.gen(function* () {
+      const atomic = yield* Atomic
+      const holdings = yield* Holdings
+      yield* bring(ZERO, [center("a"), center("b"), center("c"), center("kept")])
+      yield* atomic.run(holdings.apply(ZERO, plan({ held: [keyText(center("kept"))] }), at(1)))
+      const fresh = [
+        here(center("a", "newer"), 2),
+        gone(center("b"), 3),
+        here(center("d"), 4),
+        here(center("e"), 5),
+        gone(center("e"), 6),
+        here(center("a", "newest"), 7),
+        here(center("kept", "offered again"), 8)
+      ]
+      const todo = plan({ remove: [keyText(center("b"))] })
+      yield* atomic.run(holdings.apply(ZERO, todo, at(8), fresh))
+      const back = center("kept", "offered again")
+      yield* holds(ZERO, center("a", "newest"), center("c"), center("d"), back)
+      assert.deepStrictEqual(yield* holdings.cursor(ZERO), at(8))
+      assert.strictEqual((yield* holdings.staged(ZERO)).size, 0)
+    })
+  )
+
+  claim(
+    "adds up what is held anew where the sums kept beside it are wrong",
+    Effect.gen(function* () {
+      const holdings = yield* Holdings
+      const sql = yield* SqlClient.SqlClient
+      yield* bring(ZERO, [center("a"), center("b"), person("ann")])
+      yield* Effect.orDie(sql`UPDATE holding_sums SET a = a + 1 WHERE kind = 'test-center'`)
+      yield* Effect.orDie(sql`INSERT INTO holding_sums VALUES (${ZERO}, 'proctor', 3, 4, 5)`)
+      assert.strictEqual((yield* holdings.set(ZERO)).count, 6)
+      yield* holdings.sumAnew(ZERO)
+      yield* holds(ZERO, center("a"), center("b"), person("ann"))
+    })
+  )
+
+  claim(
     "leaves the cursor where it is when none is given",
     Effect.gen(function* () {
       const atomic = yield* Atomic

@@ -15,9 +15,11 @@ import {
   Clients
 } from "../../application/ports.ts"
 import { receiveRecords } from "../../application/receive-records.ts"
+import type { Signed } from "../../domain/enrolment.ts"
 import type { FeedPage } from "../../domain/feed.ts"
 import type { Digest, OrganisationId } from "../../domain/id.ts"
 import { PROGRAM_VERSION, PROTOCOL_VERSION, SUPPORTED_DEVICES } from "../../domain/release.ts"
+import type { Submission } from "../../domain/result.ts"
 import type { CentralSite } from "./site.ts"
 
 /** Trouble at the n-th call of a synchronisation, counted from 1. */
@@ -34,6 +36,8 @@ export interface Trouble {
     | "broken off"
     /** No answer ever comes: somebody is about to interrupt. */
     | "silence"
+    /** The same, but central has heard the question. */
+    | "silent after"
     /** Somebody works at central just then. */
     | "edited"
 }
@@ -54,6 +58,8 @@ export interface Line {
   onPage: (organisation: OrganisationId, page: FeedPage) => Effect.Effect<void>
   /** Done when the silence begins. */
   silent: Deferred.Deferred<void>
+  /** Looks at each receipt that central signed, whether it arrives or not. */
+  onReceipt: (submission: Submission, receipt: Signed) => Effect.Effect<void>
 }
 
 export const openLine = (): Line => ({
@@ -64,7 +70,8 @@ export const openLine = (): Line => ({
   pageChanges: Number.POSITIVE_INFINITY,
   onCall: Effect.void,
   onPage: () => Effect.void,
-  silent: Deferred.makeUnsafe()
+  silent: Deferred.makeUnsafe(),
+  onReceipt: () => Effect.void
 })
 
 export const carry = (central: CentralSite, line: Line): Central["Service"] => {
@@ -77,6 +84,7 @@ export const carry = (central: CentralSite, line: Line): Central["Service"] => {
       if (what === "question lost" || what === "cut") return yield* away("unreachable")
       if (what === "asked twice") yield* Effect.exit(question)
       const answered = yield* question
+      if (what === "silent after") return yield* silence(line)
       return what === "answer lost" || what === "broken off" ? yield* away("timeout") : answered
     })
 
@@ -119,14 +127,15 @@ export const carry = (central: CentralSite, line: Line): Central["Service"] => {
         Effect.map(({ changes }) => changes)
       ),
     blob: (digest, offset) => Stream.unwrap(turns.withPermits(1)(content(digest, offset))),
-    submit: (submission) =>
-      ask(
-        asClient(central, line, (client) =>
-          receiveRecords(client, submission, { carrier: "https", standing: "good" })
-        )
-      )
+    submit: (submission) => ask(handOver(central, line, submission))
   }
 }
+
+/** Records that reach central as requests of this device, now or long after. */
+export const handOver = (central: CentralSite, line: Line, submission: Submission) =>
+  asClient(central, line, (client) =>
+    receiveRecords(client, submission, { carrier: "https", standing: "good" })
+  ).pipe(Effect.tap((receipt) => line.onReceipt(submission, receipt)))
 
 /** Counts a call and says what trouble it meets; waits for ever where that is silence. */
 const nextCall = Effect.fnUntraced(function* (line: Line) {
@@ -137,13 +146,13 @@ const nextCall = Effect.fnUntraced(function* (line: Line) {
     trouble !== undefined &&
     (trouble.what === "cut" ? line.calls >= trouble.at : line.calls === trouble.at)
   if (!meets) return undefined
-  if (trouble.what === "silence") {
-    yield* Deferred.succeed(line.silent, undefined)
-    return yield* Effect.never
-  }
+  if (trouble.what === "silence") return yield* silence(line)
   if (trouble.what === "edited") yield* line.edit
   return trouble.what
 })
+
+const silence = (line: Line) =>
+  Effect.andThen(Deferred.succeed(line.silent, undefined), Effect.never)
 
 /** Does what a client of central's may do, if central still lets it in. */
 const asClient = <A, E, R>(

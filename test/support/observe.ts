@@ -35,7 +35,7 @@ const OfferRow = Schema.Struct({
 })
 export type OfferRow = typeof OfferRow.Type
 
-const read = <A, I>(schema: Schema.Codec<A, I>, text: string) => {
+export const read = <A, I>(schema: Schema.Codec<A, I>, text: string) => {
   const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
   return Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.orDie(Effect.flatMap(sql.unsafe(text), (rows) => decode(rows)))

@@ -4,10 +4,14 @@
  */
 import { Effect } from "effect"
 import { type Rules, type Run, simulate } from "./world.ts"
-import { DEVICES, firstSync, quiet, watch } from "./world-device.ts"
+import { DEVICES, firstSync, watch } from "./world-device.ts"
+import { HOME, overhear } from "./world-home.ts"
 import { build, OFFICE } from "./world-office.ts"
+import { quiet } from "./world-quiet.ts"
 import { assertOffice } from "./world-rules.ts"
+import { SITTINGS } from "./world-sittings.ts"
 import { STICKS } from "./world-sticks.ts"
+import { assertTruth } from "./world-truth.ts"
 
 /** Commands of one schedule: long enough for restores to meet sessions and half-done work. */
 export const STEPS = 60
@@ -16,8 +20,9 @@ const RULES: Rules = {
   build: (world, dice) =>
     build(world, dice).pipe(
       Effect.andThen(watch(world)),
+      Effect.tap(() => Effect.sync(() => overhear(world))),
       Effect.andThen(assertOffice(world)),
-      Effect.andThen(dice.chance(2, 3) ? firstSync(world, dice) : Effect.void)
+      Effect.andThen(dice.chance(5, 6) ? firstSync(world, dice) : Effect.void)
     ),
   commands: [
     ...OFFICE.map(([weight, name, step]): Rules["commands"][number] => [
@@ -26,8 +31,11 @@ const RULES: Rules = {
       (world, dice) => Effect.tap(step(world, dice), () => assertOffice(world))
     ]),
     ...DEVICES,
-    ...STICKS
+    ...STICKS,
+    ...SITTINGS,
+    ...HOME
   ],
+  look: assertTruth,
   quiet
 }
 

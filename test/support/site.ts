@@ -10,7 +10,10 @@ import path from "node:path"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { Central, Secrets } from "../../application/ports.ts"
+import { Sending, type SendingRules } from "../../application/record-ports.ts"
+import { SessionKeys } from "../../application/session-ports.ts"
 import { EntityId } from "../../domain/id.ts"
+import type { ExecutionId } from "../../domain/result.ts"
 import { CENTRAL_DEFAULTS, DEVICE_DEFAULTS } from "../../entrypoints/settings.ts"
 import {
   type CentralPorts,
@@ -61,12 +64,33 @@ const named = (ports: Context.Context<CentralPorts>, newName: () => string) => (
   newId: (prefix: string) => Effect.sync(() => EntityId.make(`${prefix}_${newName()}`))
 })
 
+/** What a device does not take from its settings and its own dice. */
+interface Given {
+  /** May change while the device is open. */
+  readonly rules: SendingRules
+  readonly newExecution: () => ExecutionId
+}
+
 /** Opens a device that reaches central by `carrier`. */
-export const openDevice = (directory: string, carrier: Central["Service"]) => {
+export const openDevice = (directory: string, carrier: Central["Service"], given?: Given) => {
   const layer = Layer.orDie(layerDevice(directory, DEVICE_DEFAULTS))
   const open = (scope: Scope.Scope) =>
-    Effect.map(Layer.buildWithScope(layer, scope), Context.add(Central, carrier))
+    Layer.buildWithScope(layer, scope).pipe(
+      Effect.map(Context.add(Central, carrier)),
+      Effect.map((ports) => (given === undefined ? ports : ruled(ports, given)))
+    )
   return openSite<DevicePorts | Central>(directory, "device.db", open)
+}
+
+const ruled = (
+  ports: Context.Context<DevicePorts | Central>,
+  { newExecution, rules }: Given
+): Context.Context<DevicePorts | Central> => {
+  const keys = Context.get(ports, SessionKeys)
+  return ports.pipe(
+    Context.add(Sending, rules),
+    Context.add(SessionKeys, { ...keys, newExecution: Effect.sync(newExecution) })
+  )
 }
 
 const openSite = Effect.fnUntraced(function* <Ports>(

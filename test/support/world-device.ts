@@ -2,81 +2,17 @@
 import assert from "node:assert/strict"
 import path from "node:path"
 import { Cause, Deferred, Effect, Exit, Fiber, Option, Result } from "effect"
-import { Blobs, Executions } from "../../application/ports.ts"
 import type { PullOptions } from "../../application/pull.ts"
 import { type Synced, sync } from "../../application/sync.ts"
 import { KINDS, keyText, references } from "../../domain/entity.ts"
 import type { Execution } from "../../domain/execution.ts"
-import { wrapId } from "../../domain/offer.ts"
 import type { Trouble } from "./carrier.ts"
 import { type Dice, dice as newDice } from "./dice.ts"
 import { entityOf, executions, heldRows, offerRows, tamper } from "./observe.ts"
 import { enrol, type Machine, type Rules, type Step, type World } from "./world.ts"
-import { EDITS, managerOf, unblockAll } from "./world-office.ts"
-import { afterSync, assertCommitted, assertLogins, assertMachine, seen } from "./world-rules.ts"
-import { quietBySticks } from "./world-sticks.ts"
-
-const on =
-  (act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>): Step =>
-  (world, dice) =>
-    Effect.gen(function* () {
-      const machine = dice.pick(world.machines)
-      if (machine === undefined) return "no machine"
-      const outcome = yield* act(world, machine, dice)
-      yield* assertMachine(world, machine)
-      return `${machine.name} ${outcome}`
-    })
-
-/** Begins a session, as far as synchronising knows of it, with what is really on the device. */
-const sit = on(
-  Effect.fnUntraced(function* (world, { site }, dice) {
-    const rows = yield* site.run(heldRows)
-    const entities = rows
-      .filter(({ held }) => held === 0)
-      .map((row) => ({ row, entity: entityOf(row) }))
-    const options: Array<Execution> = []
-    for (const { row, entity } of entities) {
-      if (entity.kind !== "eligibility") continue
-      const delivery = entities.find(({ entity: other }) => other.id === entity.delivery)?.entity
-      if (delivery?.kind !== "delivery") continue
-      const { blob, version } = delivery.content
-      if (!(yield* site.run(Effect.flatMap(Blobs, (blobs) => blobs.has(blob))))) continue
-      for (const testTaker of entity.testTakers) {
-        options.push({
-          id: "",
-          organisation: row.organisation,
-          delivery: delivery.id,
-          contentVersion: version,
-          blob,
-          testTaker,
-          testCenter: entity.testCenter,
-          eligibility: entity.id,
-          wrap: wrapId(delivery.id, version, testTaker),
-          state: "running",
-          startedAt: 0
-        })
-      }
-    }
-    const chosen = dice.pick(options)
-    if (chosen === undefined) return "nothing to sit"
-    yield* site.run(put({ ...chosen, id: `exe_${world.next()}` }))
-    return `${chosen.testTaker} ${chosen.wrap}`
-  })
-)
-
-const put = (execution: Execution) => Effect.flatMap(Executions, (found) => found.put(execution))
-
-/** A session ends, or its result is acknowledged. */
-const advance = on(
-  Effect.fnUntraced(function* (_world, { site }, dice) {
-    const all = yield* site.run(executions)
-    const chosen = dice.pick(all.filter(({ state }) => state !== "settled"))
-    if (chosen === undefined) return "none"
-    const state = chosen.state === "running" ? "pending" : "settled"
-    yield* site.run(put({ ...chosen, state }))
-    return `${chosen.id} ${state}`
-  })
-)
+import { EDITS, managerOf } from "./world-office.ts"
+import { afterSync, assertCommitted, on, seen } from "./world-rules.ts"
+import { note } from "./world-truth.ts"
 
 const TROUBLES: ReadonlyArray<Trouble["what"]> = [
   "question lost",
@@ -109,7 +45,7 @@ const optionsBy = (dice: Dice): PullOptions => ({
 })
 
 /** Synchronises to the end, whatever end that is, and checks what it may have done. */
-const synchronise = Effect.fnUntraced(function* (
+export const synchronise = Effect.fnUntraced(function* (
   world: World,
   machine: Machine,
   options: PullOptions
@@ -217,6 +153,7 @@ const backUp = (world: World, machine: Machine) =>
     const folder = path.join(world.root, `${name}-copy${copies.length}${drifted ? "-drifted" : ""}`)
     site.copyTo(folder)
     copies.push(folder)
+    machine.sittingsIn.set(folder, machine.sittings)
     return `copy ${copies.length}`
   })
 
@@ -227,10 +164,14 @@ const restore = on(
     if (folder === undefined) return yield* backUp(world, machine)
     yield* machine.site.reopen(machine.site.restoreFrom(folder))
     machine.drifted = folder.endsWith("-drifted")
+    machine.sittings = machine.sittingsIn.get(folder) ?? new Map()
+    world.truth.restored = machine
+    note(world, "device restored")
     // The copy may be of between.
     machine.limited = true
     return path.basename(folder)
-  })
+  }),
+  ({ copies }) => Effect.succeed(copies.length > 0)
 )
 
 /** Spoils a row past the program: what a session needs is spared, for nothing could bring it back. */
@@ -301,7 +242,7 @@ const join = on(
   })
 )
 
-const HOUR = 3_600_000
+export const HOUR = 3_600_000
 const turnClock: Step = (world, dice) =>
   Effect.sync(() => {
     const millis = dice.pick([1_000, 61_000, HOUR, 9_000 * HOUR, -HOUR, -9_000 * HOUR]) ?? 0
@@ -311,16 +252,14 @@ const turnClock: Step = (world, dice) =>
   })
 
 export const DEVICES: Rules["commands"] = [
-  [6, "sit", sit],
-  [6, "advance", advance],
   [14, "sync", plainSync],
   [14, "troubled sync", troubledSync],
   [4, "limited sync", limitedSync],
   [2, "dry sync", drySync],
   [5, "cancelled sync", brokenSync(false)],
   [5, "killed sync", brokenSync(true)],
-  [2, "back up device", on(backUp)],
-  [2, "restore device", restore],
+  [5, "back up device", on(backUp)],
+  [8, "restore device", restore],
   [3, "drift", drift],
   [1, "join", join],
   [3, "turn clock", turnClock]
@@ -347,37 +286,3 @@ export const watch = (world: World) =>
       }),
     { discard: true }
   )
-
-/** Faults stop: everybody synchronises twice, and then there is nothing left to do. */
-export const quiet: Rules["quiet"] = Effect.fnUntraced(function* (world) {
-  // Clocks are set right, and no moment that anybody saw is still to come.
-  world.clock.move(world.latest - world.clock.currentTimeMillisUnsafe() + HOUR / 2)
-  for (const { clock } of world.machines) {
-    clock.move(world.clock.currentTimeMillisUnsafe() - clock.currentTimeMillisUnsafe())
-  }
-  yield* unblockAll(world)
-  const machines = world.machines.filter(({ revoked }) => !revoked)
-  for (const machine of machines) {
-    const { line } = machine
-    // A restored central may have forgotten that the device joined an organisation.
-    for (const manager of new Set(machine.managers)) yield* enrol(world, machine, manager)
-    line.trouble = undefined
-    line.pageChanges = Number.POSITIVE_INFINITY
-  }
-  yield* quietBySticks(world)
-  for (const machine of machines) {
-    const { site } = machine
-    for (const wanted of [["done", "unchanged"], ["unchanged"]]) {
-      const outcome = yield* synchronise(world, machine, { dryRun: false, confirmRemovals: true })
-      const [first = ""] = outcome.split(" ")
-      if (!wanted.includes(first))
-        throw new Error(`${machine.name}, when all was quiet: ${outcome}`)
-    }
-    yield* assertLogins(world, machine)
-    const unsettled = (yield* site.run(executions)).filter(({ state }) => state !== "settled")
-    for (const execution of unsettled) yield* site.run(put({ ...execution, state: "settled" }))
-    yield* synchronise(world, machine, { dryRun: false, confirmRemovals: true })
-    const left = (yield* site.run(heldRows)).filter(({ held }) => held === 1)
-    if (left.length > 0) throw new Error(`${machine.name} keeps back what nothing needs`)
-  }
-})

@@ -17,6 +17,8 @@ import type { Dice } from "./dice.ts"
 import { allRecords } from "./observe-central.ts"
 import * as Office from "./office.ts"
 import { enrol, type Rules, type Step, secretWord, type World } from "./world.ts"
+import { nameResultsKeys } from "./world-home.ts"
+import { note } from "./world-truth.ts"
 
 const STAFF = ["administrator", "proctor"] as const
 const LABELS = ["Main hall", "Annexe", "Gym"]
@@ -37,6 +39,7 @@ export const build: Rules["build"] = Effect.fnUntraced(function* (world, dice) {
   }
   for (const id of DELIVERIES.slice(0, 2)) yield* print(world, id)
   for (let times = 0; times < 4; times++) yield* seat(world, dice)
+  yield* nameResultsKeys(world, dice)
   for (const [at, machine] of world.machines.entries()) {
     yield* enrol(world, machine, managerOf(at % world.organisations.length))
     if (at === 0) yield* enrol(world, machine, managerOf(1))
@@ -116,7 +119,9 @@ const seat = Effect.fnUntraced(function* (world: World, dice: Dice) {
   const delivery = dice.pick(ofKind(all, "delivery"))
   const takers = dice.some(loginsOf(all, "test-taker"))
   if (center === undefined || delivery === undefined || takers.length === 0) return "nobody"
-  const { offered } = yield* world.central.run(Office.eligible(center.id, delivery.id, takers))
+  const { offered } = yield* world.central.run(
+    Office.eligible(center.id, delivery.id, takers, { proctored: dice.chance(1, 5) })
+  )
   return `${takers.length} takers, ${offered} offers`
 })
 
@@ -208,6 +213,8 @@ const restore: Step = Effect.fnUntraced(function* (world, dice) {
   if (folder === undefined) return yield* backUp(world, dice)
   const { chain, list } = yield* world.central.run(documents)
   yield* world.central.reopen(world.central.restoreFrom(folder))
+  world.truth.restored = "central"
+  note(world, "central restored")
   // What the office keeps beside its backups: signed roots, and whom they trust no longer.
   yield* world.central.run(
     Effect.gen(function* () {
@@ -255,8 +262,8 @@ export const EDITS: Rules["commands"] = [
 
 export const OFFICE: Rules["commands"] = [
   ...EDITS,
-  [1, "back up", backUp],
-  [1, "restore", restore],
+  [2, "back up", backUp],
+  [2, "restore", restore],
   [1, "block", block]
 ]
 

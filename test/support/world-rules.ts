@@ -8,9 +8,29 @@ import type { Synced } from "../../application/sync.ts"
 import { type KeyWrap, keyText, WrappedKey } from "../../domain/entity.ts"
 import type { OrganisationId } from "../../domain/id.ts"
 import { recipientOf } from "../../infrastructure/age-file.ts"
+import type { Dice } from "./dice.ts"
 import * as Observe from "./observe.ts"
 import { assertCentral } from "./observe-central.ts"
-import { type Machine, SECRET, type World } from "./world.ts"
+import { type Machine, SECRET, type Step, type World } from "./world.ts"
+
+/**
+ * A step at one of the devices, which is looked at afterwards: mostly at one where there is something
+ * to do, if that can be said.
+ */
+export const on =
+  (
+    act: (world: World, machine: Machine, dice: Dice) => Effect.Effect<string>,
+    isLikely: (machine: Machine) => Effect.Effect<boolean> = () => Effect.succeed(true)
+  ): Step =>
+  (world, dice) =>
+    Effect.gen(function* () {
+      const likely = dice.chance(7, 8) ? yield* Effect.filter(world.machines, isLikely) : []
+      const machine = dice.pick(likely) ?? dice.pick(world.machines)
+      if (machine === undefined) return "no machine"
+      const outcome = yield* act(world, machine, dice)
+      yield* assertMachine(world, machine)
+      return `${machine.name} ${outcome}`
+    })
 
 /** Remembers what central offers now. */
 export const seen = (world: World, offers: ReadonlyArray<Observe.OfferRow>) => {

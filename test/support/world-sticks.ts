@@ -28,7 +28,9 @@ import type { Dice } from "./dice.ts"
 import { everything } from "./forge.ts"
 import { heldRows, offerRows } from "./observe.ts"
 import type { Machine, Rules, Step, World } from "./world.ts"
+import { owes } from "./world-home.ts"
 import { afterSync, assertMachine } from "./world-rules.ts"
+import { note } from "./world-truth.ts"
 
 /** Sticks in the drawer: few, so that they are written over, and old ones come back. */
 const STICKS_MAX = 4
@@ -57,7 +59,7 @@ const codeOf = (error: BundleRefused | { readonly _tag: string }): string =>
   "code" in error ? error.code : error._tag
 
 /** Central writes a bundle, and it is remembered what was offered then. */
-const write = Effect.fnUntraced(function* (
+export const write = Effect.fnUntraced(function* (
   world: World,
   machine: Machine,
   options: Partial<ExportOptions>
@@ -95,7 +97,9 @@ const exportSome: Step = Effect.fnUntraced(function* (world, dice) {
   const written: Array<string> = []
   const chosen = dice.some(world.machines)
   for (const machine of chosen.length === 0 ? world.machines : chosen) {
-    const said = yield* write(world, machine, { to, full, volumeBytes })
+    const small = yield* write(world, machine, { to, full, volumeBytes })
+    // Many roots with results keys do not fit the smallest.
+    const said = small === "E_VOL_TOO_BIG" ? yield* write(world, machine, { to, full }) : small
     if (!machine.revoked) assert.match(said, /^\d|E_REVOKED/u)
     written.push(`${machine.name} ${said}`)
   }
@@ -171,7 +175,12 @@ const onTheWay = (world: World, dice: Dice, stick: string, direction: string, de
   return { from, mishap: happen(volumesOn(from, direction, device)) ? ` ${name}` : "" }
 }
 
-const importFrom = Effect.fnUntraced(function* (
+const withoutRecords = ({ blobs, tables }: Effect.Success<ReturnType<typeof everything>>) => {
+  const { executions: _executions, outbox: _outbox, ...rest } = tables
+  return { blobs, tables: rest }
+}
+
+export const importFrom = Effect.fnUntraced(function* (
   world: World,
   machine: Machine,
   from: string,
@@ -180,16 +189,21 @@ const importFrom = Effect.fnUntraced(function* (
   const { site } = machine
   const before = yield* site.run(heldRows)
   const all = yield* everything(site)
+  // A word of central's counts whatever becomes of the bundle beside it; but not in a rehearsal.
+  const stays = options.dryRun ? all : withoutRecords(all)
+  const is = Effect.map(everything(site), (now) => (options.dryRun ? now : withoutRecords(now)))
   const result = yield* Effect.result(site.run(importBundle(from, options)))
   if (Result.isFailure(result)) {
     assert.equal(result.failure._tag, "BundleRefused")
-    assert.deepEqual(yield* everything(site), all, "a refusal changed something")
+    assert.deepEqual(yield* is, stays, "a refusal changed something")
     return codeOf(result.failure)
   }
-  const { ahead, applied, bundle, synced } = result.success
+  const { ahead, applied, bundle, receipts, synced } = result.success
+  note(world, "receipt by stick", receipts.heard)
+  note(world, "settled by stick", receipts.acknowledged)
   if (bundle === null || Option.isNone(synced)) {
-    assert.deepEqual(yield* everything(site), all, "what is applied was applied again")
-    return "already"
+    assert.deepEqual(yield* is, stays, "what is applied was applied again")
+    return `already, ${receipts.heard} receipts`
   }
   const told = bundle === null ? undefined : world.bundles.get(bundle.digest)
   assert.ok(told !== undefined, "a bundle that central never made")
@@ -208,8 +222,7 @@ const importFrom = Effect.fnUntraced(function* (
     machine.drifted = drifted
     machine.limited = limited
   }
-  if (options.dryRun)
-    assert.deepEqual(yield* everything(site), all, "a rehearsal changed something")
+  if (options.dryRun) assert.deepEqual(yield* is, stays, "a rehearsal changed something")
   const each = synced.value.organisations.map(({ pulled }) =>
     Result.isFailure(pulled) ? pulled.failure._tag : `${pulled.success.head}`
   )
@@ -233,24 +246,28 @@ const importSome: Step = Effect.fnUntraced(function* (world, dice) {
 
 /** A device writes down where it stands. */
 const sendHome: Step = Effect.fnUntraced(function* (world, dice) {
-  const machine = dice.pick(world.machines)
+  const owing = yield* Effect.filter(world.machines, owes)
+  const machine = dice.pick(dice.chance(2, 3) && owing.length > 0 ? owing : world.machines)
   if (machine === undefined) return "no machine"
   const to = anyStick(world, dice)
-  const { seq } = yield* Effect.orDie(machine.site.run(exportReport({ ...CUT, to })))
-  return `${machine.name} ${path.basename(to)}: ${seq}`
+  const { records, seq } = yield* Effect.orDie(machine.site.run(exportReport({ ...CUT, to })))
+  note(world, "records on a stick", records)
+  return `${machine.name} ${path.basename(to)}: ${seq} with ${records}`
 })
 
-const receiveFrom = Effect.fnUntraced(function* (world: World, from: string) {
+export const receiveFrom = Effect.fnUntraced(function* (world: World, from: string) {
   const result = yield* Effect.result(world.central.run(receiveBundles(from)))
   if (Result.isFailure(result)) return codeOf(result.failure)
-  const said = result.success.bundles.map(({ device, result: one, seq }) => {
+  const said = result.success.bundles.map(({ carried, device, result: one, seq }) => {
+    note(world, "records by stick", carried.records)
     const name = world.machines.find(({ line }) => line.client === device)?.name ?? "nobody"
     const outcome = Result.isFailure(one)
       ? codeOf(one.failure)
       : "code" in one.success
         ? `put aside ${one.success.code}`
         : one.success.status
-    return `${name} ${seq} ${outcome}`
+    note(world, `bundle home ${outcome}`)
+    return `${name} ${seq} ${outcome} ${carried.records}`
   })
   return `${said.sort().join(", ")}; ${result.success.receipts} receipts`
 })
@@ -341,8 +358,8 @@ const wrongByYears: Step = (world, dice) =>
 export const STICKS: Rules["commands"] = [
   [14, "export", exportSome],
   [22, "import", importSome],
-  [8, "send home", sendHome],
-  [8, "receive", receiveSome],
+  [12, "send home", sendHome],
+  [12, "receive", receiveSome],
   [3, "copy stick", copyStick],
   [2, "rotate", rotate],
   [2, "revoke", revokeSome],
@@ -359,45 +376,3 @@ export const renewRoot = (world: World) =>
       yield* changeRoot({ rotate: [], newEpoch: false, holders: undefined })
     }).pipe(Effect.orDie)
   )
-
-/** Times that a stick goes there and back until a device is where central is, at most. */
-const ROUNDS = 3
-
-/** Without a network at all: sticks go back and forth, and then each device holds what is offered. */
-export const quietBySticks = Effect.fnUntraced(function* (world: World) {
-  yield* renewRoot(world)
-  const offers = yield* world.central.run(offerRows)
-  for (const machine of world.machines.filter(({ revoked }) => !revoked)) {
-    const stick = path.join(world.root, `${machine.name}-last`)
-    fs.mkdirSync(stick)
-    const said: Array<string> = []
-    for (let round = 0; round < ROUNDS && !said.at(-1)?.includes("applied ("); round++) {
-      yield* Effect.orDie(machine.site.run(exportReport({ ...CUT, to: stick })))
-      said.push(yield* receiveFrom(world, stick))
-      said.push(yield* write(world, machine, { to: stick }))
-      const options = { dryRun: false, confirmRemovals: true, expiredAllowed: false }
-      said.push(yield* importFrom(world, machine, stick, options))
-      if (said.at(-1)?.includes(" not applied")) said.push("again")
-    }
-    assert.match(said.at(-1) ?? "", / applied \(/u, `${machine.name}: ${said.join(" | ")}`)
-    yield* assertMachine(world, machine)
-    yield* assertOffered(machine, offers)
-  }
-})
-
-/** What is held is what is offered to the device's organisations. */
-const assertOffered = Effect.fnUntraced(function* (
-  { name, site }: Machine,
-  offers: Effect.Success<typeof offerRows>
-) {
-  const membership = yield* site.run(Effect.flatMap(DeviceIdentity, (own) => own.membership))
-  const mine = Option.getOrThrow(membership).organisations
-  const held = (yield* site.run(heldRows)).filter((row) => row.held === 0)
-  const wanted = offers.filter(
-    ({ digest, organisation }) => digest !== null && mine.includes(organisation)
-  )
-  const text = (
-    one: { organisation: string; digest: string | null } & Parameters<typeof keyText>[0]
-  ) => `${one.organisation} ${keyText(one)} ${one.digest}`
-  assert.deepEqual(held.map(text).sort(), wanted.map(text).sort(), name)
-})

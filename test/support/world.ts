@@ -9,8 +9,12 @@
 import { createHash } from "node:crypto"
 import path from "node:path"
 import { Cause, Clock, Effect, Exit, Random } from "effect"
+import type { SendingRules } from "../../application/record-ports.ts"
+import type { Signed } from "../../domain/enrolment.ts"
 import type { EntityId } from "../../domain/id.ts"
 import { type Digest, OrganisationId } from "../../domain/id.ts"
+import { SENT_BY_DEFAULT } from "../../domain/lifecycle.ts"
+import { ExecutionId, type Submission } from "../../domain/result.ts"
 import { carry, type Line, openLine } from "./carrier.ts"
 import { type Dice, dice, type HandClock, handClock, wrongClock } from "./dice.ts"
 import * as Observe from "./observe.ts"
@@ -24,12 +28,13 @@ import {
   type Site,
   scratch
 } from "./site.ts"
+import { newTruth, type Sittings, type Truth } from "./world-truth.ts"
 
 /** 2027, so that nothing is before 1970 after the clock was turned back. */
 const START_MILLIS = 1_800_000_000_000
 
-/** What logins, names, passwords and questions look like: never readable on a device. */
-export const SECRET = /zq\d+(?:login|manager|question|secret|person|password)/
+/** What logins, names, passwords, questions and answers look like: never readable on a device. */
+export const SECRET = /zq\d+(?:login|manager|question|secret|person|password|answer)/
 
 /** A word that counts as a secret. */
 export const secretWord = (number: number, what: string): string => {
@@ -51,8 +56,16 @@ export interface Machine {
   readonly managers: Array<string>
   /** What central offered when it gave its last page, by organisation: digests by key. */
   readonly told: Map<string, ReadonlyMap<string, string>>
-  /** Folders with copies of its database. */
+  /** Folders with copies of its database, and what was being sat when they were made. */
   readonly copies: Array<string>
+  readonly sittingsIn: Map<string, Sittings>
+  /** Everything that was ever begun on it, in the life that it has now. */
+  sittings: Sittings
+  /** How it sends; changes while it runs. */
+  readonly rules: { -readonly [Rule in keyof SendingRules]: SendingRules[Rule] }
+  /** What it said to central, and central's word on that: either may come again, or late. */
+  readonly submissions: Array<Submission>
+  readonly receipts: Array<Signed>
   /** Somebody changed its rows; what is here need not be right until a whole synchronisation. */
   drifted: boolean
   /** Some kinds were synchronised alone: these rows may be newer than where the device stands. */
@@ -76,6 +89,7 @@ export interface World {
   readonly sticks: Array<string>
   /** What central offered when it made a bundle, by the digest of its manifest and organisation. */
   readonly bundles: Map<Digest, ReadonlyMap<string, ReadonlyMap<string, string>>>
+  readonly truth: Truth
   /** The latest moment of the world's clock so far. */
   latest: number
   /** Grows with everything that wants a name of its own. */
@@ -95,6 +109,8 @@ export interface Schedule {
 export interface Run {
   readonly trace: ReadonlyArray<string>
   readonly hash: string
+  /** What happened to records, and how often: a schedule in which nothing happens proves nothing. */
+  readonly happened: ReadonlyMap<string, number>
   /** What went wrong, and at which step; undefined when everything held. */
   readonly failure: { readonly step: number; readonly why: string } | undefined
 }
@@ -103,6 +119,8 @@ export interface Run {
 export interface Rules {
   readonly build: (world: World, dice: Dice) => Effect.Effect<void>
   readonly commands: ReadonlyArray<readonly [weight: number, name: string, step: Step]>
+  /** After every step. */
+  readonly look: (world: World) => Effect.Effect<void>
   readonly quiet: (world: World) => Effect.Effect<void>
 }
 
@@ -112,8 +130,10 @@ export const simulate = (schedule: Schedule, rules: Rules): Effect.Effect<Run> =
     const trace: Array<string> = []
     const clock = handClock(START_MILLIS)
     let step = -1
+    let happened: Run["happened"] = new Map()
     const exit = yield* Effect.gen(function* () {
       const world = yield* makeWorld(schedule.seed, clock)
+      happened = world.truth.happened
       yield* rules.build(world, dice(schedule.seed, "build"))
       trace.push(`built ${yield* stateOf(world)}`)
       for (step = 0; step < schedule.steps; step++) {
@@ -122,6 +142,7 @@ export const simulate = (schedule: Schedule, rules: Rules): Effect.Effect<Run> =
         const { name, run } = pick(rules.commands, thrown)
         trace.push(`${step} ${name}`)
         const outcome = yield* run(world, thrown)
+        yield* rules.look(world)
         trace[trace.length - 1] = `${step} ${name}: ${outcome} ${yield* stateOf(world)}`
       }
       trace.push("quiet")
@@ -135,7 +156,7 @@ export const simulate = (schedule: Schedule, rules: Rules): Effect.Effect<Run> =
     )
     const hash = createHash("sha256").update(trace.join("\n")).digest("hex")
     const failure = Exit.isFailure(exit) ? { step, why: Cause.pretty(exit.cause) } : undefined
-    return { trace, hash, failure }
+    return { trace, hash, happened, failure }
   })
 
 const pick = (commands: Rules["commands"], thrown: Dice) => {
@@ -160,7 +181,14 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
   for (let at = 0; at < 3 + thrown.below(2); at++) {
     const line = openLine()
     const own = wrongClock(clock)
-    const site = yield* openDevice(path.join(root, `device${at}`), carry(central, line))
+    const rules = {
+      chunkSize: 2 + thrown.below(6),
+      statusExecutionsToSync: SENT_BY_DEFAULT,
+      deleteAfterSend: thrown.chance(1, 3)
+    }
+    const newExecution = () => ExecutionId.make(`ex_${named()}${named()}`)
+    const given = { rules, newExecution }
+    const site = yield* openDevice(path.join(root, `device${at}`), carry(central, line), given)
     machines.push({
       name: `device${at}`,
       site: onClock(site, own),
@@ -170,6 +198,11 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
       managers: [],
       told: new Map(),
       copies: [],
+      sittingsIn: new Map(),
+      sittings: new Map(),
+      rules,
+      submissions: [],
+      receipts: [],
       drifted: false,
       limited: false
     })
@@ -187,6 +220,7 @@ const makeWorld = Effect.fnUntraced(function* (seed: number, clock: HandClock) {
     copies: [],
     sticks: [],
     bundles: new Map(),
+    truth: newTruth(),
     latest: START_MILLIS,
     next
   }
