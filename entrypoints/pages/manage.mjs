@@ -123,48 +123,46 @@ const drawWork = (overview) => {
   const fact = (title, value, note, waits) =>
     el("li", waits ? { class: "wait" } : {}, title, el("b", {}, value), el("small", {}, note))
   const isRunning = run?.state === "running"
-  document
-    .getElementById("work")
-    .replaceChildren(
-      el(
-        "ul",
-        { class: "facts" },
-        fact(
-          t("testsReady"),
-          number(tests.here),
-          `${t("testsOf", tests)}. ${fetchedAt === null ? t("neverFetched") : t("lastFetched", { time: moment(fetchedAt) })}`,
-          tests.here < tests.wanted
-        ),
-        fact(
-          t("resultsWaiting"),
-          number(waiting),
-          t(waiting === 0 ? "resultsNone" : "resultsSome"),
-          waiting > 0
-        ),
-        fact(
-          t("inProgress"),
-          number(inProgress),
-          t(inProgress === 0 ? "inProgressNone" : "inProgressSome"),
-          false
-        )
+  document.getElementById("work").replaceChildren(
+    el(
+      "ul",
+      { class: "facts" },
+      fact(
+        t("testsReady"),
+        number(tests.here),
+        `${t("testsOf", tests)}. ${fetchedAt === null ? t("neverFetched") : t("lastFetched", { time: moment(fetchedAt) })}`,
+        tests.here < tests.wanted
       ),
-      ...(isRunning
-        ? [runningView(run, () => post("/run/cancel").then(look, look))]
-        : [
-            outcomeView(run, () => begin(desk.asked ?? { kind: run.kind, path: null })) ?? "",
-            el(
-              "button",
-              {
-                type: "button",
-                class: "main big",
-                id: "big",
-                onclick: () => begin({ kind: "sync", path: null })
-              },
-              t("bigButton")
-            ),
-            sticks()
-          ])
-    )
+      fact(
+        t("resultsWaiting"),
+        number(waiting),
+        t(waiting === 0 ? "resultsNone" : "resultsSome"),
+        waiting > 0
+      ),
+      fact(
+        t("inProgress"),
+        number(inProgress),
+        t(inProgress === 0 ? "inProgressNone" : "inProgressSome"),
+        false
+      )
+    ),
+    ...(isRunning
+      ? [runningView(run, () => post("/run/cancel").then(look, look))]
+      : [
+          outcomeView(run, () => begin(desk.asked ?? { kind: run.kind, path: null })) ?? "",
+          el(
+            "button",
+            {
+              type: "button",
+              class: "main big",
+              id: "big",
+              onclick: () => begin({ kind: "sync", path: null })
+            },
+            t("bigButton")
+          ),
+          sticks()
+        ])
+  )
 }
 
 const sticks = () => {
