@@ -33,7 +33,7 @@ export const bundleQuarantine = defineCommand({
         const refused = new BundleRefused({ code, detail, damages: [], missing: [] })
         const { why } = fromBundle("", refused)
         const todo =
-          released === null ? todoOf(code, seq) : "It was released; nothing is to be done."
+          released === null ? todoOf(code, device, seq) : "It was released; nothing is to be done."
         return { device, seq, id: manifest, at, code, why, todo, released }
       })
     return { bundles, more: all.length > limit }
@@ -76,7 +76,7 @@ export const bundleRelease = defineCommand({
         carried
       })),
       Effect.mapError((error) =>
-        error._tag === "NotAside" ? fromNotAside(args.device, error) : fromKept(error)
+        error._tag === "NotAside" ? fromNotAside(args.device, error) : fromKept(args.device, error)
       )
     )
 })
@@ -99,11 +99,11 @@ const fromNotAside = (device: DeviceId, { found }: NotAside): Refused =>
       })
 
 /** What stands in the way of a bundle that lies at central already: no stick is to be taken again. */
-const fromKept = (error: BundleRefused): Refused => {
+const fromKept = (device: DeviceId, error: BundleRefused): Refused => {
   const { code, what, why } = fromBundle(NOT_RELEASED, error)
   const todo = LOST.has(code)
     ? 'The copy at central is damaged. Restore the folder "blobs" from a backup, and run this again.'
-    : todoOf(error.code, null)
+    : todoOf(error.code, device, null)
   return new Refused({ code, what, why, todo })
 }
 
@@ -119,11 +119,11 @@ const RELEASABLE: ReadonlySet<BundleCode> = new Set<BundleCode>([
   "E_GAP"
 ])
 
-const todoOf = (code: BundleCode, seq: number | null): string => {
+const todoOf = (code: BundleCode, device: string, seq: number | null): string => {
   if (RELEASABLE.has(code)) {
     return (
       "Ask the school who had the machine. If its results are to count: " +
-      `testferry bundle release DEVICE ${seq ?? "ID"} --reason TEXT.`
+      `testferry bundle release ${device} ${seq ?? "ID"} --reason TEXT`
     )
   }
   if (code === "E_UNKNOWN_DEVICE") {

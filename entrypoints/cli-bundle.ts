@@ -218,6 +218,9 @@ const showReceived = ({ bundles, receipts }: ReceiveReport): string =>
       refused === null ? [] : [`${refused.why} ${refused.todo}`]
     ),
     ...bundles.flatMap(({ carried, device }) => showPutAside(device, carried)),
+    ...(bundles.some(({ status }) => status === "quarantined")
+      ? ['Bundles were put aside whole. See "testferry bundle quarantine".']
+      : []),
     ...new Set(bundles.flatMap(({ device, left }) => showLeft(`${device}: `, left))),
     `${count(receipts)} receipts told something new.`
   ].join("\n")
