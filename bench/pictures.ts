@@ -14,8 +14,10 @@ const TO = path.join(ROOT, "docs/pictures")
 const BROWSER = process.env.TESTFERRY_CHROMIUM ?? "/usr/bin/chromium"
 /** Small enough for a repository, wide enough to be read. */
 const VIEWPORT = { width: 800, height: 600 }
-const TAKER = "driss.elamrani"
-const MANAGER = "sync.fleuves"
+const TALL = { width: 800, height: 900 }
+const TAKER = "kirsten.moar"
+const MANAGER = "sync.northern-isles"
+const TEST = /Soundscapes/u
 /** Longer than any page takes on a busy machine, in milliseconds. */
 const PATIENCE = 60_000
 
@@ -64,9 +66,10 @@ const takePictures = async (base: string, page: Page) => {
   await page.locator("#login").waitFor()
   await photograph(page, "login")
   await logIn(page, TAKER)
-  const start = page.getByRole("button", { name: /Les fractions/u })
+  const start = page.getByRole("button", { name: TEST })
   await start.waitFor()
   await photograph(page, "list")
+  await page.setViewportSize(TALL)
   await start.click()
   await page.locator("qti-simple-choice").first().waitFor()
   await photograph(page, "question")
@@ -83,7 +86,7 @@ try {
   fs.mkdirSync(TO, { recursive: true })
   const { url } = JSON.parse(fs.readFileSync(path.join(folder, "central/central.json"), "utf8"))
   await serve("central", "central", "serve", "--port", new URL(String(url)).port)
-  const base = await serve("lycee", "device", "serve", "--port", "0")
+  const base = await serve("isles", "device", "serve", "--port", "0")
   const browser = await chromium.launch({
     executablePath: BROWSER,
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
