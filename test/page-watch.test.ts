@@ -6,10 +6,10 @@ import { Effect } from "effect"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { Outbox } from "../application/record-ports.ts"
 import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
+import { sources, zipped } from "./support/build-packages.ts"
 import { exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
-import { DEMO } from "./support/testferry.ts"
 import { HALL, ORGANISATION, synced, TAKERS } from "./support/town.ts"
 
 /** Where there is no browser, nothing can be said of it. */
@@ -60,13 +60,28 @@ const logIn = async (page: Page, who: string) => {
   await page.keyboard.press("Enter")
 }
 
+/** The package of sounds, with a limit of time in seconds. */
+const soundsWithin = Effect.fnUntraced(function* (folder: string, seconds: number) {
+  const files = new Map(sources("soundscapes-qti30"))
+  const test = files.get("test.xml")?.toString("utf8") ?? ""
+  const limited = test.replace(
+    /<qti-outcome-declaration [^>]*\/>/u,
+    (before) => `${before}<qti-time-limits max-time="${seconds}"/>`
+  )
+  files.set("test.xml", Buffer.from(limited))
+  const file = path.join(folder, "sounds.zip")
+  const bytes = yield* Effect.promise(() => zipped(files))
+  yield* Effect.sync(() => fs.writeFileSync(file, bytes))
+  return file
+})
+
 /** Ada, Ben and Cem may sit tests with a proctor in the hall; Cem one in the gym too. Pia has both. */
 const room = Effect.gen(function* () {
   const world = yield* exam
   const { office, on } = world
-  yield* office(publishFile(path.join(DEMO, "packages/fractions-qti22.zip"), "fractions"))
+  yield* office(publishFile(yield* soundsWithin(world.root, 1_800), "sounds"))
   yield* office(Office.center(ORGANISATION, "Gym", { proctors: ["pia"] }))
-  yield* office(Office.eligible(HALL, "fractions", TAKERS, { proctored: true }))
+  yield* office(Office.eligible(HALL, "sounds", TAKERS, { proctored: true }))
   yield* office(Office.eligible("Gym", "essay", ["cem"], { proctored: true }))
   yield* on(synced())
   const base = yield* on(openDoor())
@@ -102,16 +117,16 @@ describe.runIf(fs.existsSync(BROWSER))("a proctor in front of a device", () => {
 
           await ada.page.goto(base)
           await logIn(ada.page, "ada")
-          await ada.page.getByRole("button", { name: /Start: Test fractions/u }).click()
+          await ada.page.getByRole("button", { name: /Start: Test sounds/u }).click()
           await ada.page.getByText("Please wait").waitFor()
           await state("Waiting for you")
           assert.strictEqual(await pia.page.title(), "(1) waiting · The room")
           assert.strictEqual(
             await pia.page.locator("#said").textContent(),
-            "Called ada is waiting: Test fractions"
+            "Called ada is waiting: Test sounds"
           )
           await press("Authorise: Called ada")
-          await ada.page.getByText(/^Question 1 of/u).waitFor().catch(async () => { console.log(await ada.page.locator("body").innerText(), ada.heard); await ada.page.screenshot({path:"/tmp/watch-ada.png"}) })
+          await ada.page.getByText(/^Question 1 of/u).waitFor()
           await state("Working")
           assert.strictEqual(await pia.page.title(), "The room")
           await pia.page.getByText(/^Question 1 of \d+$/u).waitFor()
