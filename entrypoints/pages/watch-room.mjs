@@ -100,7 +100,7 @@ const drawGroups = (place, groups, shown, acts) => {
     const group = groups.get(key) ?? makeGroup()
     groups.set(key, group)
     fill(group.heading, `${label}\n${center}`, () => [label, " ", el("span", {}, center)])
-    drawBulk(group.bulk, sorted.length > 1 ? all : [], acts)
+    drawBulk(group.bulk, sorted.length > 1 && all.length > 1 ? all : [], acts)
     drawRows(group, all, acts, byText)
   }
   arrange(

@@ -75,7 +75,7 @@ teach({
     reason: "Reason",
     reasonChoose: "Choose a reason",
     comment: "Comment (not necessary)",
-    goOnAct: "Go on",
+    goOnAct: "Confirm",
     stopAct: "Leave it",
     sureTerminate: "End the test of {name}?",
     sureTerminateText:
@@ -194,7 +194,7 @@ teach({
     reason: "Raison",
     reasonChoose: "Choisissez une raison",
     comment: "Commentaire (facultatif)",
-    goOnAct: "Continuer",
+    goOnAct: "Confirmer",
     stopAct: "Laisser",
     sureTerminate: "Arrêter l’épreuve de {name} ?",
     sureTerminateText:
