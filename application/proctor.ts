@@ -14,7 +14,7 @@ import type { TestProgress } from "../domain/test-view.ts"
 import { keysFor } from "./log-in.ts"
 import { Atomic, Holdings, Opener } from "./ports.ts"
 import { rechecking } from "./recheck.ts"
-import { Moments, Sessions, type Visitor, Whereabouts } from "./session-ports.ts"
+import { Moments, OpenedProfiles, Sessions, type Visitor, Whereabouts } from "./session-ports.ts"
 import {
   findSession,
   log,
@@ -110,13 +110,14 @@ const nameOf = Effect.fnUntraced(function* (
   keys: ReadonlyArray<string>
 ) {
   const holdings = yield* Holdings
+  const opened = yield* OpenedProfiles
   const opener = yield* Opener
   const [entity] = yield* holdings.byIds(organisation, [person])
   if (entity === undefined || !("profile" in entity)) return null
   const opening = keys.map((key) =>
     Effect.flatMap(opener.open(key, entity.profile), (text) => decodeProfile(text))
   )
-  return yield* Effect.firstSuccessOf(opening).pipe(
+  return yield* opened.of(entity.profile, keys, Effect.firstSuccessOf(opening)).pipe(
     Effect.map(({ label, login }) => ({ label, login })),
     Effect.orElseSucceed(() => null)
   )

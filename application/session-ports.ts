@@ -36,6 +36,22 @@ export class Visitors extends Context.Service<
 >()("testferry/Visitors") {}
 
 /**
+ * Profiles that proctors opened: a page that looks every few seconds would otherwise open all of them
+ * each time, at two milliseconds of thinking each.
+ */
+export class OpenedProfiles extends Context.Service<
+  OpenedProfiles,
+  {
+    /** What `open` answered the last time for this box and these keys; nobody else's keys. */
+    readonly of: <E, R>(
+      box: string,
+      keys: ReadonlyArray<string>,
+      open: Effect.Effect<Profile, E, R>
+    ) => Effect.Effect<Profile, E, R>
+  }
+>()("testferry/OpenedProfiles") {}
+
+/**
  * How far those are who sit a test, for their proctors. What is on the disk is sealed, so it is known
  * from the first thing that somebody does in a test until the device is started anew.
  */

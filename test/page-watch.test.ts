@@ -94,7 +94,8 @@ const room = Effect.gen(function* () {
   yield* office(publishFile(yield* soundsWithin(world.root, 1_800), "sounds"))
   yield* office(Office.center(ORGANISATION, "Gym", { proctors: ["pia"] }))
   yield* office(Office.eligible(HALL, "sounds", TAKERS, { proctored: true }))
-  yield* office(Office.eligible("Gym", "essay", ["cem"], { proctored: true }))
+  yield* office(Office.publishText(world.root, "poem", "about a poem"))
+  yield* office(Office.eligible("Gym", "poem", ["cem"], { proctored: true }))
   yield* on(synced())
   const base = yield* on(openDoor())
   const begin = Effect.fnUntraced(function* (login: string, delivery: string) {
@@ -195,7 +196,7 @@ describe.runIf(fs.existsSync(BROWSER))("a proctor in front of a device", () => {
         const { base, begin } = yield* room
         const opened = yield* browser
         const ada = yield* begin("ada", "sounds")
-        yield* begin("cem", "essay")
+        yield* begin("cem", "poem")
         const pia = yield* Effect.promise(() => newWindow(opened, base))
         const { page } = pia
         yield* Effect.promise(async () => {
@@ -205,7 +206,7 @@ describe.runIf(fs.existsSync(BROWSER))("a proctor in front of a device", () => {
           assert.strictEqual(await page.title(), "(2) waiting · The room")
           assert.strictEqual(await page.locator("#said").textContent(), "2 people are waiting")
           assert.deepStrictEqual(await page.locator("h2").allInnerTexts(), [
-            "Test essay Gym",
+            "Test poem Gym",
             "Test sounds Main hall"
           ])
           assert.deepStrictEqual(await flaws(page), [])
