@@ -4,7 +4,7 @@
  * not, is told that there is no such session.
  */
 import { Effect, Option, Schema } from "effect"
-import { Profile } from "../domain/entity.ts"
+import { type Entity, Profile } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import type { DeviceEvent } from "../domain/lifecycle.ts"
 import { isOpen } from "../domain/lifecycle.ts"
@@ -59,17 +59,19 @@ const watchedIn = Effect.fnUntraced(function* (visitor: Visitor, organisation: O
     const keys = [...(yield* keysFor(visitor, organisation, id)).values()]
     if (keys.length === 0) continue
     const mine = yield* sessions.list({ testCenters: [id] })
-    const center = yield* labelOf(organisation, id)
     const shown = mine.filter(
       ({ finishedAt, organisation: of }) =>
         of === organisation && (finishedAt === null || wall - finishedAt.wall < ENDED_SHOWN_MILLIS)
     )
+    const ids = shown.flatMap(({ delivery, testTaker }) => [delivery, testTaker])
+    const found = yield* holdings.byIds(organisation, [...new Set([id, ...ids])])
+    const held = new Map(found.map((entity) => [entity.id, entity]))
     for (const session of shown) {
       all.push({
         session,
-        center,
-        delivery: yield* labelOf(organisation, session.delivery),
-        testTaker: yield* nameOf(organisation, session.testTaker, keys),
+        center: labelOf(held, id),
+        delivery: labelOf(held, session.delivery),
+        testTaker: yield* nameOf(held.get(session.testTaker), keys),
         since: yield* sinceOf(session),
         progress: Option.getOrNull(yield* whereabouts.of(session.execution))
       })
@@ -93,26 +95,24 @@ const sinceOf = Effect.fnUntraced(function* (session: Session) {
   const { createdAt, execution, finishedAt } = session
   if (finishedAt !== null) return finishedAt.wall
   const sessions = yield* Sessions
+  const last = yield* sessions.lastEntry(execution)
+  if (last !== undefined && STAGES.has(last.what)) return last.at.wall
   const entries = yield* sessions.log(execution)
   return (entries.findLast(({ what }) => STAGES.has(what))?.at ?? createdAt).wall
 })
 
 /** The id where it is gone: ended sessions outlive what they were of. */
-const labelOf = Effect.fnUntraced(function* (organisation: OrganisationId, id: EntityId) {
-  const holdings = yield* Holdings
-  const [entity] = yield* holdings.byIds(organisation, [id])
+const labelOf = (held: ReadonlyMap<EntityId, Entity>, id: EntityId): string => {
+  const entity = held.get(id)
   return entity !== undefined && "label" in entity ? entity.label : id
-})
+}
 
 const nameOf = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  person: EntityId,
+  entity: Entity | undefined,
   keys: ReadonlyArray<string>
 ) {
-  const holdings = yield* Holdings
   const opened = yield* OpenedProfiles
   const opener = yield* Opener
-  const [entity] = yield* holdings.byIds(organisation, [person])
   if (entity === undefined || !("profile" in entity)) return null
   const opening = keys.map((key) =>
     Effect.flatMap(opener.open(key, entity.profile), (text) => decodeProfile(text))
