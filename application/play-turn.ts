@@ -12,11 +12,12 @@ import type { SavedPart, Session } from "../domain/session.ts"
 import type { NumberedPlan } from "../domain/test-plan.ts"
 import { newState, readingOf, type TestState } from "../domain/test-state.ts"
 import { tick } from "../domain/test-timers.ts"
+import { testProgress } from "../domain/test-view.ts"
 import type { VariableSet } from "../domain/variable.ts"
 import { settle } from "./play-decide.ts"
 import { TestReader } from "./play-ports.ts"
 import { Atomic, Hashing } from "./ports.ts"
-import { Moments, type OpenFiles, Sessions, type Visitor } from "./session-ports.ts"
+import { Moments, type OpenFiles, Sessions, type Visitor, Whereabouts } from "./session-ports.ts"
 import { decodePlay, keepPart, openSaves, PLAY_PART } from "./session-saves.ts"
 import { log, ownSession, unlockSession, WrongStage } from "./session-step.ts"
 import { ContentUnready, files } from "./sit.ts"
@@ -63,6 +64,7 @@ export const turn = <A, E, R>(
     const atomic = yield* Atomic
     const hashing = yield* Hashing
     const moments = yield* Moments
+    const whereabouts = yield* Whereabouts
     const seen = yield* atomic.run(look(visitor, execution))
     const { entries, kept, session } = seen
     const plan = yield* planOf(visitor, session)
@@ -77,10 +79,12 @@ export const turn = <A, E, R>(
     const state = yield* settle(execution, ticked, (answers) => begin(plan, ticked, answers))
     const sets = kept?.sets ?? []
     const done = yield* verb({ visitor, session, plan, state, sets, now })
+    const noted = whereabouts.note(execution, testProgress(done.state))
     const parts = done.parts ?? new Map<string, ItemPart>()
     const isNew = kept === undefined || state.position !== before.position
     const isQuiet = done.state === state && parts.size === 0 && done.sets === undefined
     if (!isNew && isQuiet && !isDue(before, state)) {
+      yield* noted
       return { answer: done.answer, revision: kept.seq, state: done.state, plan, now, session }
     }
     const revision = (kept?.seq ?? 0) + 1
@@ -90,6 +94,7 @@ export const turn = <A, E, R>(
         sets: done.sets ?? sets
       })
     )
+    yield* noted
     return { answer: done.answer, revision, state: done.state, plan, now, session }
   })
   return Effect.retry(once, {

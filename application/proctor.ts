@@ -3,17 +3,18 @@
  * What makes somebody a proctor of a center is that they were given the key of its roster: who was
  * not, is told that there is no such session.
  */
-import { Effect, Schema } from "effect"
-import { Profile } from "../domain/entity.ts"
+import { Effect, Option, Schema } from "effect"
+import { type Entity, Profile } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import type { DeviceEvent } from "../domain/lifecycle.ts"
 import { isOpen } from "../domain/lifecycle.ts"
 import type { ExecutionId, LogEntry } from "../domain/result.ts"
 import type { Session } from "../domain/session.ts"
+import type { TestProgress } from "../domain/test-view.ts"
 import { keysFor } from "./log-in.ts"
 import { Atomic, Holdings, Opener } from "./ports.ts"
 import { rechecking } from "./recheck.ts"
-import { Sessions, type Visitor } from "./session-ports.ts"
+import { Moments, OpenedProfiles, Sessions, type Visitor, Whereabouts } from "./session-ports.ts"
 import {
   findSession,
   log,
@@ -31,9 +32,16 @@ export interface Watched {
   readonly delivery: string
   /** Null where the profile was not sealed to this center's roster (yet). */
   readonly testTaker: { readonly login: string; readonly label: string } | null
+  /** When it came into its stage, by the wall clock. */
+  readonly since: number
+  /** Null where nothing was done in this test since the device was started. */
+  readonly progress: TestProgress | null
 }
 
-/** Every session of the proctor's centers, also those that have ended; oldest first. */
+/** Longer ago than a day of exams nobody asks who handed in. */
+const ENDED_SHOWN_MILLIS = 24 * 3_600_000
+
+/** The sessions of the proctor's centers, also those that ended within a day; oldest first. */
 export const watched = Effect.fn("watched")(function* (visitor: Visitor) {
   const found = yield* Effect.forEach(visitor.organisations, (organisation) =>
     rechecking([organisation])(watchedIn(visitor, organisation))
@@ -44,44 +52,72 @@ export const watched = Effect.fn("watched")(function* (visitor: Visitor) {
 const watchedIn = Effect.fnUntraced(function* (visitor: Visitor, organisation: OrganisationId) {
   const holdings = yield* Holdings
   const sessions = yield* Sessions
+  const whereabouts = yield* Whereabouts
+  const { wall } = yield* (yield* Moments).now
   const all: Array<Watched> = []
   for (const id of yield* holdings.idsOf(organisation, "test-center")) {
     const keys = [...(yield* keysFor(visitor, organisation, id)).values()]
     if (keys.length === 0) continue
     const mine = yield* sessions.list({ testCenters: [id] })
-    const center = yield* labelOf(organisation, id)
-    for (const session of mine.filter((one) => one.organisation === organisation)) {
+    const shown = mine.filter(
+      ({ finishedAt, organisation: of }) =>
+        of === organisation && (finishedAt === null || wall - finishedAt.wall < ENDED_SHOWN_MILLIS)
+    )
+    const ids = shown.flatMap(({ delivery, testTaker }) => [delivery, testTaker])
+    const found = yield* holdings.byIds(organisation, [...new Set([id, ...ids])])
+    const held = new Map(found.map((entity) => [entity.id, entity]))
+    for (const session of shown) {
       all.push({
         session,
-        center,
-        delivery: yield* labelOf(organisation, session.delivery),
-        testTaker: yield* nameOf(organisation, session.testTaker, keys)
+        center: labelOf(held, id),
+        delivery: labelOf(held, session.delivery),
+        testTaker: yield* nameOf(held.get(session.testTaker), keys),
+        since: yield* sinceOf(session),
+        progress: Option.getOrNull(yield* whereabouts.of(session.execution))
       })
     }
   }
   return all
 })
 
-/** The id where it is gone: ended sessions outlive what they were of. */
-const labelOf = Effect.fnUntraced(function* (organisation: OrganisationId, id: EntityId) {
-  const holdings = yield* Holdings
-  const [entity] = yield* holdings.byIds(organisation, [id])
-  return entity !== undefined && "label" in entity ? entity.label : id
+/** What changes a stage; the rest of a log happens within one. */
+const STAGES: ReadonlySet<LogEntry["what"]> = new Set([
+  "created",
+  "awaiting",
+  "authorised",
+  "started",
+  "paused",
+  "resumed"
+])
+
+/** The log of an ended session is gone with its answers. */
+const sinceOf = Effect.fnUntraced(function* (session: Session) {
+  const { createdAt, execution, finishedAt } = session
+  if (finishedAt !== null) return finishedAt.wall
+  const sessions = yield* Sessions
+  const last = yield* sessions.lastEntry(execution)
+  if (last !== undefined && STAGES.has(last.what)) return last.at.wall
+  const entries = yield* sessions.log(execution)
+  return (entries.findLast(({ what }) => STAGES.has(what))?.at ?? createdAt).wall
 })
 
+/** The id where it is gone: ended sessions outlive what they were of. */
+const labelOf = (held: ReadonlyMap<EntityId, Entity>, id: EntityId): string => {
+  const entity = held.get(id)
+  return entity !== undefined && "label" in entity ? entity.label : id
+}
+
 const nameOf = Effect.fnUntraced(function* (
-  organisation: OrganisationId,
-  person: EntityId,
+  entity: Entity | undefined,
   keys: ReadonlyArray<string>
 ) {
-  const holdings = yield* Holdings
+  const opened = yield* OpenedProfiles
   const opener = yield* Opener
-  const [entity] = yield* holdings.byIds(organisation, [person])
   if (entity === undefined || !("profile" in entity)) return null
   const opening = keys.map((key) =>
     Effect.flatMap(opener.open(key, entity.profile), (text) => decodeProfile(text))
   )
-  return yield* Effect.firstSuccessOf(opening).pipe(
+  return yield* opened.of(entity.profile, keys, Effect.firstSuccessOf(opening)).pipe(
     Effect.map(({ label, login }) => ({ label, login })),
     Effect.orElseSucceed(() => null)
   )

@@ -9,6 +9,7 @@ import type { Content, Person, Profile } from "../domain/entity.ts"
 import type { Digest, EntityId, OrganisationId } from "../domain/id.ts"
 import type { ExecutionId, LogEntry, Moment } from "../domain/result.ts"
 import type { Save, Session } from "../domain/session.ts"
+import type { TestProgress } from "../domain/test-view.ts"
 import type { BlobDamaged, Unopenable } from "./ports.ts"
 
 /** Somebody who has logged in on this device; in memory only, and forgotten when they are idle. */
@@ -33,6 +34,34 @@ export class Visitors extends Context.Service<
     readonly leave: (token: string) => Effect.Effect<void>
   }
 >()("testferry/Visitors") {}
+
+/**
+ * Profiles that proctors opened: a page that looks every few seconds would otherwise open all of them
+ * each time, at two milliseconds of thinking each.
+ */
+export class OpenedProfiles extends Context.Service<
+  OpenedProfiles,
+  {
+    /** What `open` answered the last time for this box and these keys; nobody else's keys. */
+    readonly of: <E, R>(
+      box: string,
+      keys: ReadonlyArray<string>,
+      open: Effect.Effect<Profile, E, R>
+    ) => Effect.Effect<Profile, E, R>
+  }
+>()("testferry/OpenedProfiles") {}
+
+/**
+ * How far those are who sit a test, for their proctors. What is on the disk is sealed, so it is known
+ * from the first thing that somebody does in a test until the device is started anew.
+ */
+export class Whereabouts extends Context.Service<
+  Whereabouts,
+  {
+    readonly note: (execution: ExecutionId, progress: TestProgress) => Effect.Effect<void>
+    readonly of: (execution: ExecutionId) => Effect.Effect<Option.Option<TestProgress>>
+  }
+>()("testferry/Whereabouts") {}
 
 /** Both clocks of the device. */
 export class Moments extends Context.Service<Moments, { readonly now: Effect.Effect<Moment> }>()(

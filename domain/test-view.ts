@@ -35,12 +35,15 @@ export interface TestView {
   readonly rules: Rules | null
   readonly rubrics: ReadonlyArray<string>
   readonly timers: ReadonlyArray<Timer & { readonly remainingMillis: number | null }>
-  readonly progress: {
-    readonly items: number
-    readonly answered: number
-    readonly flagged: number
-    readonly position: number
-  }
+  readonly progress: TestProgress
+}
+
+/** How far somebody is. `position`: from 1. */
+export interface TestProgress {
+  readonly items: number
+  readonly answered: number
+  readonly flagged: number
+  readonly position: number
 }
 
 export interface Rules {
@@ -77,14 +80,16 @@ export const viewOf = (numbered: NumberedPlan, state: TestState): TestView => {
       remainingMillis:
         timer.maxMillis === null ? null : Math.max(0, timer.maxMillis - timer.spentMillis)
     })),
-    progress: {
-      items: state.route.length,
-      answered: state.route.filter(({ answered }) => answered).length,
-      flagged: state.route.filter(({ flagged }) => flagged).length,
-      position: Math.min(state.route.length, state.position + 1)
-    }
+    progress: testProgress(state)
   }
 }
+
+export const testProgress = ({ position, route }: TestState): TestProgress => ({
+  items: route.length,
+  answered: route.filter(({ answered }) => answered).length,
+  flagged: route.filter(({ flagged }) => flagged).length,
+  position: Math.min(route.length, position + 1)
+})
 
 /** What holds for an item now. */
 export const rulesOf = (numbered: NumberedPlan, state: TestState, item: ItemState): Rules => {

@@ -1,6 +1,6 @@
 /**
- * Serves the pages of a device: at `/` test-takers sit their tests, at `/manage` the sync manager
- * fetches tests and sends results. Files of this program and the QTI
+ * Serves the pages of a device: at `/` test-takers sit their tests, at `/watch` their proctor sees and
+ * steers the room, at `/manage` the sync manager fetches tests and sends results. Files of this program and the QTI
  * library for browsers, nothing else. They hold no secret, and are the same for everybody.
  */
 import { createHash } from "node:crypto"
@@ -19,6 +19,7 @@ export const layer = Layer.unwrap(
       fs.readFileSync(path.join(PAGES, name), "utf8").replaceAll("{assets}", `/assets/${version}`)
     return Layer.mergeAll(
       HttpRouter.add("GET", "/", pageAnswer(html("take.html"))),
+      HttpRouter.add("GET", "/watch", pageAnswer(html("watch.html"))),
       HttpRouter.add("GET", "/manage", pageAnswer(html("manage.html"))),
       HttpRouter.add(
         "GET",

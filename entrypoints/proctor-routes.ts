@@ -73,11 +73,13 @@ const list = Effect.gen(function* () {
   const now = yield* moments.now
   const all = yield* watched(visitor)
   return {
-    sessions: all.map(({ center, delivery, session, testTaker }) => ({
+    sessions: all.map(({ center, delivery, progress, session, since, testTaker }) => ({
       ...answerOf(session, now),
       testCenter: session.testCenter,
       center,
       label: delivery,
+      since,
+      progress,
       testTaker: {
         id: session.testTaker,
         login: testTaker?.login ?? null,

@@ -95,6 +95,7 @@ export const answerOf = (session: Session, now: SessionAnswer["now"]): SessionAn
   stage: session.stage,
   proctored: session.proctored,
   pausedBy: session.pausedBy,
+  extraMillis: session.extraMillis ?? 0,
   createdAt: session.createdAt,
   startedAt: session.startedAt,
   finishedAt: session.finishedAt,

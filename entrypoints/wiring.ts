@@ -26,7 +26,9 @@ import { deviceMigrations } from "../infrastructure/device-schema.ts"
 import * as FileBlobs from "../infrastructure/file-blobs.ts"
 import { type FileKeys, type KeyFileRefused, openKeys } from "../infrastructure/file-keys.ts"
 import * as IncomingFiles from "../infrastructure/incoming-files.ts"
+import * as MemoryProfiles from "../infrastructure/memory-profiles.ts"
 import * as MemoryVisitors from "../infrastructure/memory-visitors.ts"
+import * as MemoryWhereabouts from "../infrastructure/memory-whereabouts.ts"
 import * as OutgoingFiles from "../infrastructure/outgoing-files.ts"
 import * as PackageFiles from "../infrastructure/package-files.ts"
 import * as PackagePreparing from "../infrastructure/package-preparing.ts"
@@ -182,6 +184,8 @@ const layerSittings = (keys: FileKeys) =>
     SqlTrials.layer,
     SessionKeys.layer,
     MemoryVisitors.layer,
+    MemoryProfiles.layer,
+    MemoryWhereabouts.layer,
     DeviceMoments.layer,
     ResultSealer.layer(keys),
     PackageFiles.layerReader,

@@ -126,6 +126,17 @@ export const WatchedAnswer = Schema.Struct({
       testCenter: EntityId,
       center: Schema.String,
       label: Schema.String,
+      /** When it came into its stage, by the device's wall clock. */
+      since: Schema.Int,
+      /** Null: nothing was done in this test since the device was started. `position`: from 1. */
+      progress: Schema.NullOr(
+        Schema.Struct({
+          items: Schema.Int,
+          answered: Schema.Int,
+          flagged: Schema.Int,
+          position: Schema.Int
+        })
+      ),
       testTaker: Schema.Struct({
         id: EntityId,
         login: Schema.NullOr(Schema.String),
@@ -291,7 +302,7 @@ export const RUNNER_ROUTES: ReadonlyArray<{ readonly method: string; readonly pa
   ...Object.values(RunnerApi.groups).flatMap((group) =>
     Object.values(group.endpoints).map(({ method, path }) => ({ method, pattern: path }))
   ),
-  ...["/openapi.json", "/docs", "/", "/assets/:version/:name"].map((pattern) => ({
+  ...["/openapi.json", "/docs", "/", "/watch", "/assets/:version/:name"].map((pattern) => ({
     method: "GET",
     pattern
   }))

@@ -51,6 +51,8 @@ export const SessionAnswer = Schema.Struct({
   stage: Session.fields.stage,
   proctored: Schema.Boolean,
   pausedBy: Session.fields.pausedBy,
+  /** What a proctor granted on top of every limit of time. */
+  extraMillis: Schema.Int,
   createdAt: Moment,
   startedAt: Schema.NullOr(Moment),
   finishedAt: Schema.NullOr(Moment),

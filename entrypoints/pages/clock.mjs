@@ -33,7 +33,9 @@ export const makeClock = ({ over, shown }) => {
       if (before === null || ends === null || ends > before + MINUTE) told = new Set()
       timer ??= setInterval(tick, SECOND)
       tick()
+      return ends !== null
     },
+    left: () => (ends === null ? "" : written(Math.max(0, ends - performance.now()))),
     stop: () => clearInterval(timer)
   }
 }

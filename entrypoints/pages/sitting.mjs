@@ -8,7 +8,7 @@ import { makeSaver } from "./saver.mjs"
 import { t } from "./words.mjs"
 
 /** How soon a pause or an end by the proctor is noticed. */
-const WATCH_MILLIS = 5_000
+const WATCH_MILLIS = 2_500
 
 /** Sits until the test is finished (`left("finished")`), or interrupted (`left(trouble)`). */
 export const sit = async (execution, left) => {
@@ -20,6 +20,8 @@ export const sit = async (execution, left) => {
   let seq = 0
   let opened = 0
   let busy = false
+  let extra = null
+  let gone = false
   const nextSeq = () => {
     seq += 1
     return seq
@@ -40,6 +42,9 @@ export const sit = async (execution, left) => {
     }
   })
   const leave = (how) => {
+    // Two answers may say it at once.
+    if (gone) return
+    gone = true
     clearInterval(watch)
     clock.stop()
     saver.stop()
@@ -130,9 +135,19 @@ export const sit = async (execution, left) => {
         await move("next", "timeout")
       })
   })
+  /** A proctor gave time, or took it back: only the clock changes, whatever is being written. */
+  const countAnew = async (granted) => {
+    const now = await get(`${base}/play`).catch(() => null)
+    if (now === null) return
+    const isNews = extra !== null
+    extra = granted
+    if (clock.set(now.timers) && isNews) say(t("timeAnew", { time: clock.left() }))
+  }
   const watch = setInterval(async () => {
     const session = await get(base).catch(() => null)
-    if (session !== null && session.stage !== "started") leave({ code: session.stage })
+    if (session === null) return
+    if (session.stage !== "started") return leave({ code: session.stage })
+    if (extra !== session.extraMillis) await countAnew(session.extraMillis)
   }, WATCH_MILLIS)
   addEventListener("pagehide", () => question?.settle())
   show(page.whole)

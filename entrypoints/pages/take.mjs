@@ -168,7 +168,7 @@ const approach = async (execution, person) => {
     if (how === "finished") return showEnd(person, "finished")
     if (how.code === "login-needed") return showLogin()
     if (how.code === "finished") return showEnd(person, "finished")
-    if (how.code === "ended" || how.code === "terminated" || how.code === "canceled") {
+    if (how.code === "ended" || how.code === "terminated" || how.code === "cancelled") {
       return showEnd(person, "ended")
     }
     return approach(execution, person).catch(() => showTests(person))
