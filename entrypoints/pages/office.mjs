@@ -146,9 +146,12 @@ const look = async () => {
   const place = document.getElementById("view")
   try {
     const now = await TABS[tab](place, get)
+    // Somebody has gone on to another view meanwhile.
+    if (!place.isConnected) return
     document.getElementById("asof").textContent = t("asOf", { time: moment(now ?? Date.now()) })
     say(t(`tab_${tab}`))
   } catch (trouble) {
+    if (!place.isConnected) return
     if (trouble.status === 401) return showLogin(t("officeIdle"))
     place.replaceChildren(el("p", { class: "notice" }, messageOf(trouble)))
   }
