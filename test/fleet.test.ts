@@ -66,7 +66,7 @@ describe("a device in the fleet", () => {
     readonly [string, Partial<DeviceKnown>, ReadonlyArray<string>]
   >) {
     it(`is found out when it ${claim}`, () => {
-      assert.deepStrictEqual(checks(change), expected)
+      assert.deepStrictEqual(checks(change), [...expected])
     })
   }
 
