@@ -5,7 +5,7 @@
 import { Clock, Effect, Option } from "effect"
 import type { DeviceCompleteness } from "../domain/completeness.ts"
 import type { DeviceReport } from "../domain/device-report.ts"
-import { type DeviceKnown, judgeDevice } from "../domain/fleet.ts"
+import { type DeviceKnown, judgeDevice, worstFirst } from "../domain/fleet.ts"
 import { DeviceId, type OrganisationId } from "../domain/id.ts"
 import { Devices } from "./bundle-ports.ts"
 import { devicesComplete } from "./completeness.ts"
@@ -48,7 +48,7 @@ export const fleet = Effect.fn("fleet")(function* () {
       findings
     })
   }
-  return { now, devices }
+  return { now, devices: devices.sort(worstFirst) }
 })
 
 /** When the last bundle of each device came that was taken in. */

@@ -90,6 +90,14 @@ export const judgeDevice = (device: DeviceKnown, now: number): FleetJudgement =>
   return { level, findings: [...blocked, ...rest] }
 }
 
+/** Puts those first that want somebody most, and then by name. */
+export const worstFirst = (
+  a: { readonly level: Level; readonly name: string },
+  b: { readonly level: Level; readonly name: string }
+): number => ORDER.indexOf(a.level) - ORDER.indexOf(b.level) || a.name.localeCompare(b.name)
+
+const ORDER: ReadonlyArray<Level> = ["blocked", "warning", "ready"]
+
 const stateOf = ({ state }: DeviceKnown): ReadonlyArray<FleetFinding> =>
   state === "active" ? [] : [found(state, state === "revoked" ? "warning" : "blocked")]
 
@@ -141,7 +149,8 @@ const certificateOf = (
   { enrolledAt, lastContact }: DeviceKnown,
   now: number
 ): ReadonlyArray<FleetFinding> => {
-  const renewed = lastContact?.carrier === "https" ? lastContact.at + CERTIFICATE_RENEWED : 0
+  if (lastContact === null) return []
+  const renewed = lastContact.carrier === "https" ? lastContact.at + CERTIFICATE_RENEWED : 0
   const ends = Math.max(enrolledAt + CERTIFICATE_MILLIS, renewed)
   return ends < now + ENDS_SOON ? [found("certificate", "warning", { ends })] : []
 }

@@ -13,7 +13,7 @@ export const table = (caption, columns, rows, rowClass = () => null) =>
     el(
       "table",
       {},
-      el("caption", {}, caption),
+      el("caption", { class: "unseen" }, caption),
       el(
         "thead",
         {},

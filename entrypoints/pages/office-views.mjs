@@ -108,7 +108,7 @@ const COMPLETENESS = [
 export const showResults = async (place, get) => {
   const { aside, bundles, states } = await get(`/results?language=${languageNow()}`)
   place.replaceChildren(
-    el("h2", {}, t("tab_results")),
+    el("h2", {}, t("statesTitle")),
     table(t("statesTitle"), STATES, states),
     el("h2", {}, t("quarantineTitle")),
     aside.length === 0
