@@ -21,6 +21,7 @@ import type { Execution } from "../domain/execution.ts"
 import type { Buckets, Change, Cursor, FeedPage } from "../domain/feed.ts"
 import type { HistoryEntry } from "../domain/history.ts"
 import type { DeviceId, Digest, EntityId, OrganisationId, Recipient } from "../domain/id.ts"
+import type { OfficeRole } from "../domain/office-role.ts"
 import type { Manifest, Plan } from "../domain/plan.ts"
 import type { CatalogueRecord } from "../domain/record.ts"
 import type { Capabilities } from "../domain/release.ts"
@@ -279,6 +280,11 @@ export class Feeds extends Context.Service<
       organisation: OrganisationId,
       since: Cursor
     ) => Effect.Effect<FeedPage, FeedReset>
+    /** How many changes come after a cursor, without reading them. */
+    readonly countAfter: (
+      organisation: OrganisationId,
+      since: Cursor
+    ) => Effect.Effect<number, FeedReset>
     /** Makes every cursor void, and answers the new epoch. */
     readonly newEpoch: Effect.Effect<string>
     readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets>
@@ -360,7 +366,7 @@ export class Authority extends Context.Service<
 export interface Account {
   readonly id: EntityId
   readonly login: string
-  readonly role: "administrator"
+  readonly role: OfficeRole
   readonly label: string
   readonly mail: string | null
   readonly wrap: PasswordWrap

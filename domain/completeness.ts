@@ -81,6 +81,32 @@ export const deliveryCompleteness = (given: {
   return { delivery, label, eligible: eligible.size, sat: sat.size, notSat, ...counts, missing }
 }
 
+/** The same of one test center, for those who may sit the delivery there. */
+export const CenterCompleteness = Schema.Struct({
+  center: EntityId,
+  label: Schema.String,
+  eligible: Schema.Int,
+  sat: Schema.Int,
+  /** Sessions of theirs whose result is named, but not here. */
+  missing: Schema.Int
+})
+export type CenterCompleteness = typeof CenterCompleteness.Type
+
+export const centerCompleteness = (
+  center: { readonly id: EntityId; readonly label: string; readonly eligible: Iterable<EntityId> },
+  delivery: Pick<DeliveryCompleteness, "notSat" | "missing">
+): CenterCompleteness => {
+  const eligible = new Set(center.eligible)
+  const notSat = delivery.notSat.filter((id) => eligible.has(id)).length
+  return {
+    center: center.id,
+    label: center.label,
+    eligible: eligible.size,
+    sat: eligible.size - notSat,
+    missing: delivery.missing.filter(({ testTaker }) => eligible.has(testTaker)).length
+  }
+}
+
 /** "12 and 13", "4", "12 to 15, 20 and 31". */
 export const rangesInWords = (ranges: ReadonlyArray<NumberRange>): string => {
   const words = ranges.flatMap(({ from, to }) =>

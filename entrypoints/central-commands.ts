@@ -20,6 +20,7 @@ import { eligibilities, type Roster, testCenters, UserType, users } from "../dom
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import { accountsAdd } from "./account-commands.ts"
 import { approveCommands } from "./approve-commands.ts"
 import { asideCommands } from "./aside-commands.ts"
 import { carryCommands } from "./carry-commands.ts"
@@ -377,6 +378,7 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsGenerate,
   credentialsList,
   credentialsRevoke,
+  accountsAdd,
   centralHistory,
   ...rootCommands,
   ...approveCommands,

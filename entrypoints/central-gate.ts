@@ -13,7 +13,7 @@ import {
 import { HttpApiError } from "effect/http-api"
 import { PROTOCOL_VERSION, SUPPORTED_DEVICES, support } from "../domain/release.ts"
 import { DEVICE_HEADER } from "../infrastructure/http-answers.ts"
-import { ROUTES } from "../infrastructure/http-api.ts"
+import { ROUTES as API_ROUTES } from "../infrastructure/http-api.ts"
 import {
   codeOfStatus,
   oauthResponse,
@@ -21,6 +21,9 @@ import {
   type Trouble,
   trouble
 } from "../infrastructure/http-problem.ts"
+import { OFFICE_ROUTES } from "../infrastructure/office-api.ts"
+
+const ROUTES = [...API_ROUTES, ...OFFICE_ROUTES]
 
 /** Who the request turned out to be from, for its log line. */
 export const Exchange = Context.Reference<{ client: string | undefined }>("testferry/Exchange", {

@@ -139,7 +139,8 @@ const firstAdministrator = Effect.fnUntraced(function* ({ administrator }: Setup
     login,
     password: Redacted.value(password),
     label: [firstName, lastName].filter((name) => name !== undefined).join(" ") || login,
-    mail: mail ?? null
+    mail: mail ?? null,
+    role: "administrator"
   })
   return login
 })

@@ -14,6 +14,9 @@ import * as Office from "./central-office.ts"
 import * as Records from "./central-records.ts"
 import * as Routes from "./central-routes.ts"
 import { listener, type Tls } from "./http-listener.ts"
+import { layerOfficeDoor } from "./office-routes.ts"
+import * as Pages from "./page-routes.ts"
+import type { LoginLimits } from "./runner-access.ts"
 
 export interface CentralServerOptions {
   readonly host: string
@@ -22,6 +25,8 @@ export interface CentralServerOptions {
   /** Without TLS only for loopback, or behind a proxy that speaks it. */
   readonly tls: Tls | undefined
   readonly limits?: Access.RateLimits
+  /** How often people of the office may try to log in. */
+  readonly loginLimits?: LoginLimits
   /** Proxies whose X-Forwarded-For is believed; without it, everybody behind one shares its limits. */
   readonly trustedProxies?: HttpMiddleware.TrustedProxyOptions["trustedProxies"]
   /** How long running requests may take to finish once the server stops. */
@@ -71,6 +76,8 @@ const routes = (options: CentralServerOptions) =>
       ]),
       Layer.provide(Routes.layerAdmitted)
     ),
+    layerOfficeDoor(options.loginLimits),
+    Pages.layerOffice,
     HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
     PrometheusMetrics.layerHttp({ path: "/metrics" }),
     forwarded(options)

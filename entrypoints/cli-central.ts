@@ -12,6 +12,7 @@ import { DeliveryName, EntityId, Millis, OrganisationId, Text } from "../domain/
 import { type ImportReport, reportLines } from "../domain/import-report.ts"
 import { answerAtCentral } from "./at-central.ts"
 import type { CentralInitReport } from "./central-init.ts"
+import { accounts } from "./cli-accounts.ts"
 import { credentials, devices } from "./cli-clients.ts"
 import { contentsTree, convertTree } from "./cli-packages.ts"
 import { centralKeysTree } from "./cli-results-keys.ts"
@@ -302,6 +303,7 @@ export const centralTree = Command.make("central").pipe(
     ltiConsumers,
     devices,
     credentials,
+    accounts,
     centralKeysTree,
     rootTree,
     revocationsTree,

@@ -1,7 +1,7 @@
 /**
- * Serves the pages of a device: at `/` test-takers sit their tests, at `/watch` their proctor sees and
- * steers the room, at `/manage` the sync manager fetches tests and sends results. Files of this program and the QTI
- * library for browsers, nothing else. They hold no secret, and are the same for everybody.
+ * Serves the pages: of a device, `/` for test-takers, `/watch` for proctors, `/manage` for the sync
+ * manager; of central, `/office`. They are files of this program and the QTI library for browsers; they
+ * hold no secret, and are the same for everybody.
  */
 import { createHash } from "node:crypto"
 import fs from "node:fs"
@@ -11,27 +11,47 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
 
+/** The pages of a device. */
 export const layer = Layer.unwrap(
   Effect.sync(() => {
-    const assets = readAssets()
-    const version = versionOf(assets)
-    const html = (name: string) =>
-      fs.readFileSync(path.join(PAGES, name), "utf8").replaceAll("{assets}", `/assets/${version}`)
+    const assets = new Map([...ownAssets(), library()])
+    const html = htmlOf(assets)
     return Layer.mergeAll(
       HttpRouter.add("GET", "/", pageAnswer(html("take.html"))),
       HttpRouter.add("GET", "/watch", pageAnswer(html("watch.html"))),
       HttpRouter.add("GET", "/manage", pageAnswer(html("manage.html"))),
-      HttpRouter.add(
-        "GET",
-        "/assets/:version/:name",
-        Effect.map(HttpRouter.params, ({ name = "", version: asked }) => {
-          const asset = asked === version ? assets.get(name) : undefined
-          return asset === undefined ? NOTHING : assetAnswer(asset)
-        })
-      )
+      layerAssets(assets)
     )
   })
 )
+
+/** The page of the office, at central. */
+export const layerOffice = Layer.unwrap(
+  Effect.sync(() => {
+    const assets = new Map(ownAssets())
+    const office = pageAnswer(htmlOf(assets)("office.html"))
+    return Layer.merge(HttpRouter.add("GET", "/office", office), layerAssets(assets))
+  })
+)
+
+type Assets = ReadonlyMap<string, Asset>
+
+const htmlOf = (assets: Assets) => (name: string) =>
+  fs
+    .readFileSync(path.join(PAGES, name), "utf8")
+    .replaceAll("{assets}", `/assets/${versionOf(assets)}`)
+
+const layerAssets = (assets: Assets) => {
+  const version = versionOf(assets)
+  return HttpRouter.add(
+    "GET",
+    "/assets/:version/:name",
+    Effect.map(HttpRouter.params, ({ name = "", version: asked }) => {
+      const asset = asked === version ? assets.get(name) : undefined
+      return asset === undefined ? NOTHING : assetAnswer(asset)
+    })
+  )
+}
 
 /**
  * Nothing but this origin, no inline script, no evaluation. The style sheets of items become style
@@ -85,19 +105,20 @@ const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8"
 }
 
-const readAssets = (): ReadonlyMap<string, Asset> => {
-  const own = fs.readdirSync(PAGES).flatMap((name): ReadonlyArray<readonly [string, Asset]> => {
+const ownAssets = (): ReadonlyArray<readonly [string, Asset]> =>
+  fs.readdirSync(PAGES).flatMap((name): ReadonlyArray<readonly [string, Asset]> => {
     const type = TYPES[path.extname(name)]
     return type === undefined
       ? []
       : [[name, { bytes: fs.readFileSync(path.join(PAGES, name)), type }]]
   })
-  const library = fileURLToPath(import.meta.resolve("@citolab/qti-components/cdn/index.js"))
-  const type = TYPES[".mjs"] ?? ""
-  return new Map([...own, [LIBRARY, { bytes: fs.readFileSync(library), type }]])
+
+const library = (): readonly [string, Asset] => {
+  const file = fileURLToPath(import.meta.resolve("@citolab/qti-components/cdn/index.js"))
+  return [LIBRARY, { bytes: fs.readFileSync(file), type: TYPES[".mjs"] ?? "" }]
 }
 
-const versionOf = (assets: ReadonlyMap<string, Asset>): string => {
+const versionOf = (assets: Assets): string => {
   const hash = createHash("sha256")
   for (const [name, { bytes }] of assets) hash.update(`${name} ${bytes.length} `).update(bytes)
   return hash.digest("hex").slice(0, 16)

@@ -129,7 +129,7 @@ export const layerLoggedIn = Layer.effect(
  * A browser sends the cookie along with whatever a page of another port on this machine makes it
  * send. Our page says who it is by a header, which others would have to be allowed to send.
  */
-const isForeign = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean => {
+export const isForeign = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean => {
   const from = headers["sec-fetch-site"]
   if (method === "GET" || method === "HEAD") return from === "cross-site"
   return headers[PAGE_HEADER] === undefined || (from !== undefined && from !== "same-origin")

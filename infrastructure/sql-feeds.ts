@@ -105,6 +105,17 @@ const make = Effect.gen(function* () {
       WHERE feeds.organisation = ${organisation}
       GROUP BY feeds.head, bucket`
   })
+  const countRows = SqlSchema.findAll({
+    Request: Schema.Struct({ organisation: Schema.String, after: Schema.Int }),
+    Result: Schema.Struct({ head: Schema.Int, changes: Schema.Int }),
+    execute: ({ after, organisation }) => sql`
+      SELECT feeds.head, CAST(COUNT(offers.version) AS ${wide(sql)}) AS changes
+      FROM feeds
+      LEFT JOIN offers
+        ON offers.organisation = feeds.organisation AND offers.version > ${after}
+      WHERE feeds.organisation = ${organisation}
+      GROUP BY feeds.head`
+  })
   const liveRows = (ids: ReadonlyArray<EntityId>) => sql<EntityKey>`
     SELECT DISTINCT kind, id FROM offers WHERE digest IS NOT NULL AND ${sql.in("id", ids)}`
   // In the order of the index that has everything: bodies are not read on the way.
@@ -212,6 +223,14 @@ const make = Effect.gen(function* () {
       const last = changes.at(-1)?.version ?? head
       const set = feed === undefined ? EMPTY : { count: feed.count, a: feed.a, b: feed.b }
       return { organisation, epoch, head, more: last < head, set, changes }
+    }),
+
+    countAfter: Effect.fn("Feeds.countAfter")(function* (organisation, since) {
+      const epoch = yield* epochOf
+      const [row] = yield* Effect.orDie(countRows({ organisation, after: since.version }))
+      const isVoid = since.version > 0 && since.epoch !== epoch
+      if (isVoid || since.version > (row?.head ?? 0)) return yield* new FeedReset({ epoch })
+      return row?.changes ?? 0
     }),
 
     newEpoch: Effect.gen(function* () {

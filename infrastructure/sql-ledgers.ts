@@ -19,6 +19,7 @@ import { Execution } from "../domain/execution.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
 import { foldedLogin } from "../domain/login.ts"
+import { OfficeRole } from "../domain/office-role.ts"
 import { WAIT_MAX_MILLIS, waitAfter } from "../domain/tries.ts"
 import { insertRows } from "./sql-bulk.ts"
 import { inChunks } from "./sql-chunks.ts"
@@ -229,7 +230,7 @@ export const layerAccounts = Layer.effect(
     const AccountBody = Schema.Struct({
       id: EntityId,
       login: Schema.String,
-      role: Schema.Literal("administrator"),
+      role: OfficeRole,
       label: Schema.String,
       mail: Schema.NullOr(Schema.String),
       wrap: PasswordWrap

@@ -1,0 +1,168 @@
+/** The way of somebody at central's office: log in, choose what to look at, read. */
+import { doorAt } from "./api.mjs"
+import { el, say, show } from "./elements.mjs"
+import { languages } from "./languages.mjs"
+import {
+  showCompleteness,
+  showFleet,
+  showHistory,
+  showManagers,
+  showOpened,
+  showResults
+} from "./office-views.mjs"
+import "./office-words.mjs"
+import { moment } from "./units.mjs"
+import { speak, t } from "./words.mjs"
+
+const { get, post } = doorAt("/office/v1")
+
+const TABS = {
+  fleet: showFleet,
+  completeness: showCompleteness,
+  results: showResults,
+  history: showHistory,
+  managers: showManagers,
+  opened: showOpened
+}
+/** What only some may see has a tab for these only; central refuses it to others all the same. */
+const OF_ROLE = { opened: "results-officer" }
+
+const desk = { me: null, tab: "fleet" }
+
+const start = async () => {
+  try {
+    desk.me = await get("/me")
+  } catch (trouble) {
+    return showLogin(trouble.status === 401 ? "" : messageOf(trouble))
+  }
+  return showDesk()
+}
+
+const messageOf = ({ code, status }) => {
+  if (status === 0) return t("officeAway")
+  if (code === "wrong-login") return t("officeWrong")
+  return code === "too-many-requests" ? t("tooMany") : t("officeFailed", { code })
+}
+
+const showLogin = (problem = "") => {
+  const input = (name, type, autocomplete) =>
+    el("input", {
+      id: name,
+      name,
+      type,
+      autocomplete,
+      required: true,
+      autocapitalize: "none",
+      spellcheck: "false"
+    })
+  const login = input("login", "text", "username")
+  const password = input("password", "password", "current-password")
+  const notice = el("p", { class: "notice", role: "alert" }, problem)
+  const button = el("button", { class: "main" }, t("login"))
+  const submit = async (event) => {
+    event.preventDefault()
+    button.disabled = true
+    try {
+      desk.me = await post("/login", { login: login.value, password: password.value })
+      showDesk()
+    } catch (trouble) {
+      notice.textContent = messageOf(trouble)
+      password.value = ""
+      button.disabled = false
+      password.focus()
+    }
+  }
+  document.title = t("officeLogin")
+  show(
+    el(
+      "main",
+      { class: "card" },
+      languages(() => showLogin(problem)),
+      el("h1", {}, t("officeLogin")),
+      el(
+        "form",
+        { method: "post", onsubmit: submit },
+        el("label", { for: "login" }, t("loginName")),
+        login,
+        el("label", { for: "password" }, t("password")),
+        password,
+        notice,
+        button
+      )
+    )
+  )
+  login.focus()
+}
+
+const showDesk = () => {
+  const { label, role } = desk.me
+  const tabs = Object.keys(TABS).filter((tab) => (OF_ROLE[tab] ?? role) === role)
+  document.title = `${t(`tab_${desk.tab}`)} · ${t("officeTitle")}`
+  show(
+    el(
+      "main",
+      { class: "desk office" },
+      el(
+        "header",
+        {},
+        el("h1", {}, t("officeTitle")),
+        el("span", {}, `${label}, ${t(`r_${role}`)}`),
+        languages(showDesk),
+        el("button", { type: "button", onclick: logOut }, t("logout"))
+      ),
+      el(
+        "nav",
+        { class: "tabs", "aria-label": t("officeTitle") },
+        ...tabs.map((tab) =>
+          el(
+            "button",
+            {
+              type: "button",
+              "aria-current": tab === desk.tab ? "page" : null,
+              onclick: () => {
+                desk.tab = tab
+                showDesk()
+              }
+            },
+            t(`tab_${tab}`)
+          )
+        )
+      ),
+      el(
+        "div",
+        { class: "asof" },
+        el("p", { id: "asof" }, t("loading")),
+        el("button", { type: "button", onclick: look }, t("lookAgain"))
+      ),
+      el("section", { id: "view" })
+    )
+  )
+  look()
+}
+
+/** Never by itself: whoever has left the desk is logged out after some minutes. */
+const look = async () => {
+  const { tab } = desk
+  const place = document.getElementById("view")
+  try {
+    const now = await TABS[tab](place, get)
+    // Somebody has gone on to another view meanwhile.
+    if (!place.isConnected) return
+    document.getElementById("asof").textContent = t("asOf", { time: moment(now ?? Date.now()) })
+    say(t(`tab_${tab}`))
+  } catch (trouble) {
+    if (!place.isConnected) return
+    if (trouble.status === 401) return showLogin(t("officeIdle"))
+    place.replaceChildren(el("p", { class: "notice" }, messageOf(trouble)))
+  }
+}
+
+const logOut = async () => {
+  await post("/logout").catch(() => {})
+  desk.me = null
+  desk.tab = "fleet"
+  showLogin()
+}
+
+speak(navigator.language.slice(0, 2).toLowerCase())
+start()
