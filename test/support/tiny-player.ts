@@ -32,7 +32,7 @@ const good = (told: Told): Told => {
 export const sitWhole = Effect.fnUntraced(function* (
   call: Call,
   delivery: string,
-  answersTo: (ref: string) => ReadonlyArray<Known>
+  answersTo: (ref: string, drawn: ReadonlyArray<Known>) => ReadonlyArray<Known>
 ) {
   const { execution } = (yield* call("POST", "/executions", { delivery })).json
   const at = `/executions/${execution}`
@@ -43,7 +43,7 @@ export const sitWhole = Effect.fnUntraced(function* (
     const item = `${at}/play/items/${encodeURIComponent(ref)}`
     const { json } = yield* call("GET", item)
     opened.push({ ref, xml: String(json.xml) })
-    const responses = answersTo(ref)
+    const responses = answersTo(ref, json.templates ?? [])
     yield* call("PUT", `${item}/responses`, { seq: 1, responses })
     ref = currentIn(yield* call("POST", `${at}/play/move`, { from: ref, to: "next" }))
   }
