@@ -9,7 +9,7 @@ import { NoSession } from "../application/session-step.ts"
 import { contentRange, readRange } from "../infrastructure/http-range.ts"
 import { itemForPage, rootOf } from "../infrastructure/item-for-page.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
-import { XML_BYTES_MAX } from "../infrastructure/xml-document.ts"
+import { XML_BYTES_MAX, xmlText } from "../infrastructure/xml-document.ts"
 import { logFailure } from "./central-gate.ts"
 import { defectOf } from "./runner-troubles.ts"
 
@@ -29,17 +29,18 @@ export const fileOf = Effect.fnUntraced(function* (
   if (yield* mayBeXml(open, name, size)) {
     const bytes = yield* wholeOf(open, name)
     const root = rootOf(bytes, name)
-    if (KEYS_ONLY.has(root)) return yield* new NoSession()
     if (root === "assessmentitem") {
       const xml = itemForPage(bytes, name, (inside) => fileUrl(execution, inside), [])
       return HttpServerResponse.text(xml, { contentType: "application/xml", headers: FILE_HEADERS })
     }
+    if (KEYS.test(xmlText(bytes) ?? bytes.toString("latin1"))) return yield* new NoSession()
   }
   return rawFile(open, name, size, header)
 })
 
-/** Documents that say nothing but how answers are scored. */
-const KEYS_ONLY = new Set(["responseprocessing", "templateprocessing"])
+/** What tells answers, in documents that are no items: not even those that can't be read to their end. */
+const KEYS =
+  /<(?:[^\s<>/]*:)?(?:qti-)?(?:correct-?response|(?:response|template)-?processing|(?:area-?)?mapping)\b/iu
 
 /** Documents beyond the limit are refused when a package is published: this is none of QTI's. */
 const mayBeXml = (open: OpenFiles, name: string, size: number) =>
@@ -47,7 +48,9 @@ const mayBeXml = (open: OpenFiles, name: string, size: number) =>
     ? Effect.succeed(false)
     : Effect.map(
         open.read(name, { offset: 0, length: Math.min(size, START_BYTES) }).pipe(Stream.runCollect),
-        (chunks) => Buffer.concat(chunks).find((byte) => !BEFORE_XML.has(byte)) === LESS_THAN
+        // Nothing but white space yet: what follows it may be anything.
+        (chunks) =>
+          (Buffer.concat(chunks).find((byte) => !BEFORE_XML.has(byte)) ?? LESS_THAN) === LESS_THAN
       )
 
 const START_BYTES = 1_024

@@ -1,6 +1,7 @@
 /** A test runner of few words: plain HTTP to a device's door, as any other runner speaks it. */
 import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
+import type { Known } from "../../application/play-ports.ts"
 import { layerQuiet } from "../../entrypoints/central-server.ts"
 import * as DeviceServer from "../../entrypoints/device-server.ts"
 
@@ -24,6 +25,8 @@ export interface Said {
   readonly sessions?: ReadonlyArray<Said>
   readonly files?: ReadonlyArray<{ readonly path: string; readonly size: number }>
   readonly parts?: ReadonlyArray<Said>
+  /** What was drawn for a test-taker. */
+  readonly templates?: ReadonlyArray<Known>
   readonly paths?: Readonly<Record<string, unknown>>
 }
 
