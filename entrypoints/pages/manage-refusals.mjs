@@ -8,6 +8,10 @@ const SAID = {
     E_CONFIRM_REMOVALS: [
       null,
       "Start again; you are asked whether to remove it. If you are not sure, ask the office first."
+    ],
+    E_WRONG_STREAM: [
+      "On this stick there is only what goes to the centre.",
+      "Bring the stick to the office; load it when it has come back from there."
     ]
   },
   fr: {
@@ -50,6 +54,10 @@ const SAID = {
     E_CONFIRM_REMOVALS: [
       "Le centre ferait retirer plus d’un dixième de ce qui est ici.",
       "Recommencez : on vous demandera s’il faut retirer. En cas de doute, demandez au bureau."
+    ],
+    E_WRONG_STREAM: [
+      "Sur cette clé il n’y a que ce qui va au centre.",
+      "Portez la clé au bureau ; chargez-la quand elle en sera revenue."
     ],
     E_LOGIN: [
       "L’identifiant ou le mot de passe est faux.",
