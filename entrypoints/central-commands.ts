@@ -21,6 +21,7 @@ import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
 import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
 import { approveCommands } from "./approve-commands.ts"
+import { asideCommands } from "./aside-commands.ts"
 import { carryCommands } from "./carry-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
@@ -380,5 +381,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   ...rootCommands,
   ...approveCommands,
   ...revocationCommands,
-  ...recordCommands
+  ...recordCommands,
+  ...asideCommands
 ]
