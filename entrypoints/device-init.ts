@@ -51,6 +51,7 @@ export const initDevice = Effect.fn("initDevice")(function* (options: {
     language: setup.language ?? before.language,
     timeZone: setup.timeZone ?? before.timeZone,
     engine: setup.engine ?? before.engine,
+    ...(setup.stickFolders === undefined ? {} : { stickFolders: setup.stickFolders }),
     ...setup.sending
   }
   yield* write(directory, settings)

@@ -102,12 +102,15 @@ const portTaken = (host: string, port: number) =>
 const syncForEver = <R>(command: ReturnType<typeof syncCommand<R>>, every: Duration.Duration) =>
   Effect.forever(
     Effect.gen(function* () {
-      const result = yield* Effect.result(
-        command.run({ kinds: null, dryRun: false, confirmRemovals: false })
-      )
-      if (result._tag === "Failure") {
+      const runs = yield* ManagerRuns.Runs
+      const work = command.answer({ kinds: null, dryRun: false, confirmRemovals: false })
+      // Where somebody's own run is under way it does the same work, or shall not be disturbed.
+      yield* Effect.ignore(runs.start("sync", { dryRun: false }, work))
+      yield* runs.idle
+      const refused = Option.getOrNull(yield* runs.now)?.refused ?? null
+      if (refused !== null) {
         yield* Effect.logWarning("synchronisation refused").pipe(
-          Effect.annotateLogs({ code: result.failure.code })
+          Effect.annotateLogs({ code: refused.code })
         )
       }
       const factor = yield* Random.nextBetween(0.9, 1.1)

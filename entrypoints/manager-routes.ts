@@ -8,7 +8,7 @@ import { DeviceIdentity, History, Holdings } from "../application/ports.ts"
 import { deviceFacts, readiness } from "../application/readiness.ts"
 import { recheckingAlways } from "../application/recheck.ts"
 import type { Finding } from "../domain/readiness.ts"
-import { ManagerApi, type RunPost } from "../infrastructure/manager-api.ts"
+import { ManagerApi, type RunPost, type RunView } from "../infrastructure/manager-api.ts"
 import { findMedia } from "../infrastructure/removable-media.ts"
 import { Here } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
@@ -116,13 +116,19 @@ const overviewOf = Effect.fnUntraced(function* (directory: string) {
     name,
     organisations,
     tests: yield* recheckingAlways(organisations)(contentsHere(organisations)),
-    fetchedAt: facts.fetchedAt,
+    fetchedAt: lastFetch(facts.fetchedAt, Option.getOrUndefined(run)),
     waiting: facts.resultsWaiting,
     inProgress: facts.inProgress,
     now: facts.now,
     run: Option.getOrNull(run)
   }
 })
+
+/** A run that found nothing new writes no line of history, but central was asked all the same. */
+const lastFetch = (written: number | null, run: RunView | undefined): number | null =>
+  run?.state === "done" && run.kind === "sync" && !run.dryRun
+    ? Math.max(written ?? 0, run.endedAt ?? 0)
+    : written
 
 const currentRun = Effect.gen(function* () {
   const runs = yield* Runs

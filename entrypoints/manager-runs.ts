@@ -38,6 +38,8 @@ export class Runs extends Context.Service<
     ) => Effect.Effect<RunView, RunBusy, R>
     /** The run that is under way, or else the last one. */
     readonly now: Effect.Effect<Option.Option<RunView>>
+    /** Waits until nothing is under way. */
+    readonly idle: Effect.Effect<void>
     /** Stops what is under way, and waits until it has stopped: every point is a safe one. */
     readonly cancel: Effect.Effect<void>
   }
@@ -85,6 +87,9 @@ export const layer = (directory: string, version: string) =>
         start,
         now: Effect.map(Clock.currentTimeMillis, (now) =>
           current === undefined ? Option.none() : Option.some(viewOf(current, now))
+        ),
+        idle: Effect.suspend(() =>
+          current?.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(current.fiber))
         ),
         cancel: Effect.suspend(() =>
           current?.fiber === undefined ? Effect.void : Fiber.interrupt(current.fiber)

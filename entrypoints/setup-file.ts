@@ -20,6 +20,13 @@ const Name = Schema.Union([Schema.Literal(""), Text(LABEL_MAX)])
 /** The longest address that every browser takes. */
 const Url = Text(2_000)
 
+/** More than a person would choose from in a list; each is absolute, since a server has no place. */
+const StickFolders = Schema.Array(
+  Schema.String.check(
+    Schema.isPattern(/^\/.{0,4095}$/u, { message: "Expected a folder, from the root" })
+  )
+).check(Schema.isMaxLength(16))
+
 const Persistence = Schema.Struct({
   driver: Schema.Literals(["pdo_pgsql", "postgres", "sqlite", "embedded"]),
   host: Schema.optionalKey(
@@ -63,6 +70,7 @@ const SetupFile = Schema.Struct({
           rootUrl: Schema.optionalKey(Url),
           passwordCost: Schema.optionalKey(Cost),
           engine: Schema.optionalKey(Schema.Literals(["sqljs", "node"])),
+          stickFolders: Schema.optionalKey(StickFolders),
           ...SENDING_SETTINGS
         })
       )
@@ -79,6 +87,7 @@ export interface Setup {
   readonly rootUrl: string | undefined
   readonly passwordCost: Cost | undefined
   readonly engine: "sqljs" | "node" | undefined
+  readonly stickFolders: ReadonlyArray<string> | undefined
   readonly sending: Partial<SendingRules>
   readonly administrator:
     | {
@@ -100,6 +109,7 @@ const NOTHING: Setup = {
   rootUrl: undefined,
   passwordCost: undefined,
   engine: undefined,
+  stickFolders: undefined,
   sending: {},
   administrator: undefined
 }
@@ -127,6 +137,7 @@ export const readSetup = Effect.fn("readSetup")(function* (name: Option.Option<s
     rootUrl: testferry?.rootUrl,
     passwordCost: testferry?.passwordCost,
     engine: testferry?.engine,
+    stickFolders: testferry?.stickFolders,
     sending: sendingOf(testferry ?? {}),
     administrator:
       admin === undefined

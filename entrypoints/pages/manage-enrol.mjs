@@ -2,6 +2,7 @@
 import { doorAt } from "./api.mjs"
 import { el, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
+import { refusedLines } from "./manage-refusals.mjs"
 import { t } from "./words.mjs"
 
 const { get, post } = doorAt("/manager/v1")
@@ -24,13 +25,10 @@ export const showEnrol = async (door, done) => {
   const login = input("login", "text", "")
   const password = input("password", "password", "")
   const same = el("input", { id: "same", type: "checkbox", required: true })
-  const notice = el("div", { class: "notice", role: "alert" })
+  const notice = el("div", { class: "outcome refused", role: "alert" })
   const button = el("button", { class: "main" }, t("enrolButton"))
   const tell = (refused) =>
-    notice.replaceChildren(
-      el("p", {}, `${refused.what} ${refused.why}`),
-      el("p", {}, `${t("todo")} ${refused.todo}`)
-    )
+    notice.replaceChildren(...refusedLines(refused).filter((line) => line !== null))
   const submit = async (event) => {
     event.preventDefault()
     button.disabled = true
@@ -44,6 +42,7 @@ export const showEnrol = async (door, done) => {
       })
       if (refused === null) return await waitForPeople(done)
       tell(refused)
+      password.value = ""
     } catch (trouble) {
       notice.textContent = t("managerFailed", { code: trouble.code })
     }
@@ -64,9 +63,9 @@ export const showEnrol = async (door, done) => {
         ...(peer.fingerprint === null || peer.known
           ? []
           : [
-              el("p", {}, t("enrolFingerprint")),
-              el("p", { class: "fingerprint" }, el("code", {}, peer.fingerprint)),
-              el("p", {}, same, " ", el("label", { for: "same" }, t("enrolSame")))
+              el("p", { class: "before" }, t("enrolFingerprint")),
+              el("code", { class: "fingerprint" }, ...inLines(peer.fingerprint)),
+              el("div", { class: "tick-line" }, same, el("label", { for: "same" }, t("enrolSame")))
             ]),
         el("label", { for: "name" }, t("enrolName")),
         name,
@@ -81,6 +80,10 @@ export const showEnrol = async (door, done) => {
   )
   if (peer.refused !== null) tell(peer.refused)
 }
+
+/** Eight pairs a line, as people compare them: with a finger on the paper. */
+const inLines = (fingerprint) =>
+  (fingerprint.match(/.{1,24}/gu) ?? []).map((line) => el("span", {}, line))
 
 /** Nobody can log in before the people have come. */
 const waitForPeople = async (done) => {

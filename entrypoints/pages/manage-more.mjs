@@ -1,5 +1,6 @@
 /** What a sync manager may look at beside the button: readiness, checks, and what happened. */
 import { el } from "./elements.mjs"
+import { refusedLines } from "./manage-refusals.mjs"
 import { moment, number, span } from "./units.mjs"
 import { languageNow, t } from "./words.mjs"
 
@@ -62,8 +63,11 @@ export const showChecks = (get) =>
     const { central, device } = await get(`/doctor?language=${languageNow()}`)
     const { ahead, millis, refused } = central
     if (refused !== null) {
-      const text = `${refused.what} ${refused.why} ${refused.todo}`
-      return [findings([...device, { level: "warning", text }])]
+      const lines = refusedLines(refused).filter((line) => line !== null)
+      return [
+        findings([...device, { level: "warning", text: t("centralSilent") }]),
+        el("div", { class: "outcome left" }, ...lines)
+      ]
     }
     const clock = Math.abs(ahead) < CLOCK_OFF_MILLIS
     const seconds = number(Math.round(Math.abs(ahead) / 1000))
@@ -105,16 +109,37 @@ const historyRow = ({ at, counts, millis, outcome, reason, verb }) =>
     {},
     el("td", {}, moment(at)),
     el("td", {}, t(`v_${verb}`)),
-    el("td", {}, [t(`o_${outcome}`), reason].filter((part) => part !== "").join(": ")),
-    el("td", {}, changesOf(counts)),
+    el(
+      "td",
+      {},
+      t(`o_${outcome}`),
+      reason === "" ? null : el("small", { class: "detail", lang: "en" }, reason)
+    ),
+    el("td", {}, ...changesOf(counts)),
     el("td", {}, span(millis))
   )
 
+const CHANGES = ["created", "updated", "deleted", "held", "uploaded", "failed"]
+
+/** The sum of what changed; opened, it says of which kinds. */
 const changesOf = (counts) => {
-  const sum = { created: 0, updated: 0, deleted: 0, uploaded: 0 }
-  for (const one of Object.values(counts)) for (const key in sum) sum[key] += one[key] ?? 0
+  const kinds = Object.entries(counts).filter(([, one]) => CHANGES.some((key) => one[key] > 0))
+  const said = (one) =>
+    CHANGES.filter((key) => one[key] > 0)
+      .map((key) => t(`n_${key}`, { count: number(one[key]) }))
+      .join(", ")
+  if (kinds.length === 0) return ["–"]
+  const sum = kinds.reduce(
+    (all, [, one]) =>
+      Object.fromEntries(CHANGES.map((key) => [key, (all[key] ?? 0) + (one[key] ?? 0)])),
+    {}
+  )
   return [
-    `+${sum.created} ~${sum.updated} −${sum.deleted}`,
-    ...(sum.uploaded === 0 ? [] : [`↑${sum.uploaded}`])
-  ].join(" ")
+    el(
+      "details",
+      {},
+      el("summary", {}, said(sum)),
+      el("ul", {}, ...kinds.map(([kind, one]) => el("li", {}, `${t(`k_${kind}`)}: ${said(one)}`)))
+    )
+  ]
 }

@@ -1,5 +1,6 @@
 /** Draws the run that is under way, and how the last one ended: the same in every window. */
 import { el } from "./elements.mjs"
+import { refusedLines } from "./manage-refusals.mjs"
 import { bytes, number, span } from "./units.mjs"
 import { t } from "./words.mjs"
 
@@ -67,7 +68,7 @@ export const runningView = (run, onCancel) => {
 }
 
 /** How a run ended, in words; null where nothing was run yet. */
-export const outcomeView = (run, again) => {
+export const outcomeView = (run, inProgress, again) => {
   if (run === null || run.state === "running") return null
   const support = el("p", { class: "support" }, `${t("support")}: `, el("code", {}, run.support))
   if (run.state === "cancelled") {
@@ -83,43 +84,43 @@ export const outcomeView = (run, again) => {
       el("button", { type: "button", onclick: again }, t("again"))
     )
   }
-  const { lines, refusals, unchanged } = reportOf(run)
+  const { held, lines, refusals, unchanged } = reportOf(run)
+  const later = held > 0 && inProgress > 0 ? "laterSitting" : held > 0 ? "later" : null
   const left = run.report?.exit === 3 || refusals.length > 0
   return el(
     "div",
     { class: left ? "outcome left" : "outcome" },
     el("h2", {}, t(left ? "leftTitle" : unchanged ? "nothingNew" : DONE[run.kind])),
     lines.length === 0 ? null : el("ul", {}, ...lines.map((line) => el("li", {}, line))),
+    later === null ? null : el("p", { class: "later" }, t(later, { count: number(held) })),
     ...refusals.flatMap(refusedLines),
-    left ? support : null
+    support
   )
 }
-
-const refusedLines = (refused) =>
-  refused === null
-    ? []
-    : [
-        el("p", {}, refused.what),
-        el("p", {}, el("b", {}, `${t("why")} `), refused.why),
-        el("p", {}, el("b", {}, `${t("todo")} `), refused.todo)
-      ]
 
 const reportOf = ({ kind, report }) => {
   if (kind === "save") {
     const { records, results } = report
-    return { lines: [t("savedRecords", { records, results })], refusals: [], unchanged: false }
+    return {
+      held: 0,
+      lines: [t("savedRecords", { records, results })],
+      refusals: [],
+      unchanged: false
+    }
   }
   const sync = kind === "sync" ? report : report.sync
   const receipts = report.receipts?.acknowledged ?? 0
   const extra = receipts === 0 ? [] : [t("receipts", { count: receipts })]
-  if (sync === null) return { lines: extra, refusals: [], unchanged: false }
+  if (sync === null) return { held: 0, lines: extra, refusals: [], unchanged: false }
   const changed = Object.values(sync.counts).reduce(
     (sum, one) => sum + one.created + one.updated + one.deleted,
     0
   )
   const { contents, records } = sync
   const mended = sync.organisations.reduce((sum, one) => sum + one.mended, 0)
+  const held = Object.values(sync.counts).reduce((sum, one) => sum + one.held, 0)
   return {
+    held,
     unchanged: sync.outcome === "unchanged",
     lines: [
       ...(changed === 0 ? [] : [t("entities", { count: number(changed) })]),

@@ -17,7 +17,15 @@ const FAST_MILLIS = 700
 const SLOW_MILLIS = 10_000
 
 /** What is on the desk; `timer` looks again. */
-const desk = { name: "", media: [], stick: null, asked: null, timer: undefined, told: null }
+const desk = {
+  name: "",
+  media: [],
+  stick: null,
+  asked: null,
+  timer: undefined,
+  told: null,
+  chose: false
+}
 
 const start = async () => {
   clearTimeout(desk.timer)
@@ -26,6 +34,11 @@ const start = async () => {
   desk.name = door.name
   if (!door.enrolled) return showEnrol(door, start)
   return get("/overview").then(showDesk, () => showLogin())
+}
+
+/** What somebody chose here counts for more than what central knows of them. */
+const choose = () => {
+  desk.chose = true
 }
 
 const messageOf = ({ code, status }) => {
@@ -55,7 +68,7 @@ const showLogin = (problem = "") => {
     button.disabled = true
     try {
       const { person } = await post("/login", { login: login.value, password: password.value })
-      speak(person.language.slice(0, 2).toLowerCase())
+      if (!desk.chose) speak(person.language.slice(0, 2).toLowerCase())
       await start()
     } catch (trouble) {
       notice.textContent = messageOf(trouble)
@@ -69,7 +82,7 @@ const showLogin = (problem = "") => {
     el(
       "main",
       { class: "card" },
-      languages(() => showLogin(problem)),
+      languages(() => showLogin(), choose),
       el("p", { class: "hello" }, desk.name),
       el("h1", {}, t("managerLogin")),
       el(
@@ -98,10 +111,10 @@ const showDesk = async (overview) => {
         "header",
         {},
         el("h1", {}, overview.name),
-        languages(() => get("/overview").then(showDesk, start)),
+        languages(() => get("/overview").then(showDesk, start), choose),
         el("button", { type: "button", onclick: logOut }, t("logout"))
       ),
-      el("section", { id: "work" }),
+      el("section", { id: "work", "aria-label": t("manageTitle") }),
       el("section", { id: "ready" }),
       el("section", { id: "more" })
     )
@@ -149,7 +162,8 @@ const drawWork = (overview) => {
     ...(isRunning
       ? [runningView(run, () => post("/run/cancel").then(look, look))]
       : [
-          outcomeView(run, () => begin(desk.asked ?? { kind: run.kind, path: null })) ?? "",
+          outcomeView(run, inProgress, () => begin(desk.asked ?? { kind: run.kind, path: null })) ??
+            "",
           el(
             "button",
             {
@@ -190,14 +204,17 @@ const sticks = () => {
     "div",
     { class: "sticks" },
     ...(desk.media.length === 0
-      ? [el("span", {}, t("stickNone"))]
-      : [
-          el("label", { for: "stick" }, t("stick")),
-          choice,
+      ? [el("b", {}, t("stick")), el("span", { class: "none" }, t("stickNone"))]
+      : [el("label", { for: "stick" }, t("stick")), choice]),
+    el("button", { type: "button", id: "stick-look", onclick: lookForSticks }, t("stickLook")),
+    desk.media.length === 0
+      ? null
+      : el(
+          "div",
+          { class: "pair" },
           el("button", { type: "button", onclick: go("save") }, t("stickSave")),
           el("button", { type: "button", onclick: go("load") }, t("stickLoad"))
-        ]),
-    el("button", { type: "button", id: "stick-look", onclick: lookForSticks }, t("stickLook"))
+        )
   )
 }
 
@@ -240,7 +257,7 @@ const askForRemoval = async (run) => {
   if (!refused || desk.asked === null || desk.asked.kind !== run.kind) return
   const yes = await confirmIn({
     title: t("removalTitle"),
-    text: refused.why,
+    text: t("removalText", { detail: refused.why }),
     yes: t("removalYes"),
     no: t("removalNo")
   })

@@ -20,8 +20,14 @@ export const bytes = (count) => {
 export const number = (count) =>
   new Intl.NumberFormat(languageNow(), { maximumFractionDigits: count < 10 ? 1 : 0 }).format(count)
 
+/** As the device itself writes moments in English: the day first, by a clock of 24 hours. */
+const DATES = { en: "en-GB" }
+
 export const moment = (at) =>
-  new Intl.DateTimeFormat(languageNow(), { dateStyle: "medium", timeStyle: "short" }).format(at)
+  new Intl.DateTimeFormat(DATES[languageNow()] ?? languageNow(), {
+    dateStyle: "medium",
+    timeStyle: "short"
+  }).format(at)
 
 /** Never more exact than an estimate is. */
 export const span = (millis) => {
