@@ -318,8 +318,11 @@ export class Devices extends Context.Service<
     readonly putReport: (report: DeviceReport) => Effect.Effect<void>
     /** The next bundle must be whole: what the device was thought to hold it may have lost. */
     readonly forgetReport: (device: DeviceId) => Effect.Effect<void>
-    readonly quarantine: (item: Quarantined) => Effect.Effect<void>
+    readonly quarantine: (item: Omit<Quarantined, "released">) => Effect.Effect<void>
+    /** Oldest first; those that were released are among them, with all their bytes. */
     readonly quarantined: Effect.Effect<ReadonlyArray<Quarantined>>
+    /** Notes that a person let the records of one in; a second time only the moment and the word. */
+    readonly noteReleased: (manifest: Digest, at: number, reason: string) => Effect.Effect<void>
   }
 >()("testferry/Devices") {}
 
@@ -332,6 +335,8 @@ export interface Quarantined {
   readonly detail: string
   /** Contents under which its files are kept, by name. */
   readonly files: ReadonlyMap<string, Digest>
+  /** When a person last let its records in, and why; null when nobody did. */
+  readonly released: { readonly at: number; readonly reason: string } | null
 }
 
 /** What a device tells of itself that no other port knows. */

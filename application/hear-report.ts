@@ -8,16 +8,26 @@ import { streamOf } from "../domain/bundle-manifest.ts"
 import type { DeviceReport } from "../domain/device-report.ts"
 import { DeviceId } from "../domain/id.ts"
 import { Receipt } from "../domain/receipt.ts"
-import { Devices, Medium, Signatures, Streams } from "./bundle-ports.ts"
+import { Devices, Medium, Signatures, Standing, Streams } from "./bundle-ports.ts"
 import { trustInDevice } from "./bundle-trust.ts"
 import { Atomic, Clients } from "./ports.ts"
 
-/** Keeps a report, unless a newer one was heard. Answers whether it was kept. */
+/**
+ * Keeps a report, unless a newer one was heard. Answers whether it was kept. Warns when the device has a
+ * newer root document than central: then central was restored from a backup that is older than that.
+ */
 export const hearReport = Effect.fn("hearReport")(function* (report: DeviceReport) {
   const devices = yield* Devices
   const known = Option.getOrUndefined(yield* devices.report(report.device))
   if (known !== undefined && known.serial >= report.serial) return false
   yield* devices.putReport(report)
+  const { root } = yield* (yield* Standing).versions
+  if (report.root > root) {
+    yield* Effect.logWarning(
+      `${report.device} has root document ${report.root}, central only ${root}: the backup is older ` +
+        "than a change of the root (docs/operations.md, 4)"
+    )
+  }
   return true
 })
 

@@ -3,7 +3,7 @@
  * receipt, record by record in the same order (format §3.7). Nothing is opened and nothing is thrown
  * away: what can't be accepted is kept aside with its reason (invariants 7 and 12).
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Option } from "effect"
 import { canonical } from "../domain/canonical.ts"
 import { DeviceId } from "../domain/id.ts"
 import { judgeRecord, type RecordFault } from "../domain/record-form.ts"
@@ -32,7 +32,7 @@ export const receiveRecords = Effect.fn("receiveRecords")(function* (
   const judged = yield* Effect.forEach(submission.records, (record) =>
     judge(record, sender, way.standing)
   )
-  yield* atomic.run(
+  const lines = yield* atomic.run(
     Effect.gen(function* () {
       // Before the records: what the device said is judged by what was known.
       const chain = yield* records.noteLedger(device, submission.ledger)
@@ -44,22 +44,56 @@ export const receiveRecords = Effect.fn("receiveRecords")(function* (
       const conflicts = answers.filter((answer) => answer === "other bytes").length
       // Only what is new is told: a device that asks again would fill the history.
       if (fresh.length > 0) yield* remember(client, fresh, conflicts, chain === "forked", at)
+      const known = judged.filter((_, index) => answers[index] === "same")
+      const before = yield* whatIsSo(device, known)
+      return judged.map((one) => lineOf(one, before.get(one)))
     })
   )
   const receipt: RecordsReceipt = {
     schema: "testferry/records-receipt/1",
     device,
     at,
-    records: judged.map(({ fault, record }) => ({
-      kind: record.ledger.kind,
-      id: record.ledger.id,
-      revision: record.ledger.revision,
-      sha256: record.ledger.sha256,
-      status: statusOf(fault),
-      reason: fault
-    }))
+    records: lines
   }
   return yield* keys.sign("receipt", canonical(receipt))
+})
+
+/**
+ * What became of records that were here before, whatever would be said of them today: one that was put
+ * aside stays there when its device is unblocked, until a person releases it, and one that was released
+ * stays accepted. Bytes that are not those of the digest are not among what is here.
+ */
+const whatIsSo = Effect.fnUntraced(function* (
+  device: DeviceId,
+  known: ReadonlyArray<JudgedRecord>
+) {
+  const records = yield* Records
+  const whole = known.filter(({ fault }) => fault !== "E_RECORD_DIGEST")
+  const found = yield* records.findAll(whole.map(({ sha256 }) => ({ device, sha256 })))
+  const stages = new Map(found.map(({ sha256, stage }) => [sha256, stage]))
+  const so = new Map<JudgedRecord, Pick<Line, "status" | "reason">>()
+  for (const one of whole) {
+    if (stages.get(one.sha256) !== "quarantined") so.set(one, { status: "stored", reason: null })
+    else {
+      const kept = yield* records.find(device, one.sha256)
+      const reason = Option.getOrNull(Option.map(kept, (each) => each.reason))
+      so.set(one, { status: "quarantined", reason })
+    }
+  }
+  return so
+})
+
+type Line = RecordsReceipt["records"][number]
+
+const lineOf = (
+  { fault, record: { ledger } }: JudgedRecord,
+  before: Pick<Line, "status" | "reason"> | undefined
+): Line => ({
+  kind: ledger.kind,
+  id: ledger.id,
+  revision: ledger.revision,
+  sha256: ledger.sha256,
+  ...(before ?? { status: statusOf(fault), reason: fault })
 })
 
 interface JudgedRecord extends ReturnType<typeof judgeRecord> {

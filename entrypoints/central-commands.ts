@@ -20,6 +20,7 @@ import { eligibilities, type Roster, testCenters, UserType, users } from "../dom
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
 import type { SheetRefused } from "../infrastructure/password-sheet.ts"
 import { approveCommands } from "./approve-commands.ts"
+import { asideCommands } from "./aside-commands.ts"
 import { carryCommands } from "./carry-commands.ts"
 import { listEntities, ltiConsumerAdd, removeEntities, restored } from "./catalogue-commands.ts"
 import { ClientId, defineCommand, ItemsLeft, Positive, type ServedCommand } from "./command.ts"
@@ -385,5 +386,6 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   ...rootCommands,
   ...approveCommands,
   ...revocationCommands,
-  ...recordCommands
+  ...recordCommands,
+  ...asideCommands
 ]

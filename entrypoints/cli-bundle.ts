@@ -12,6 +12,7 @@ import { answerAtDevice } from "./at-device.ts"
 import type { InspectReport, VerifyReport } from "./bundle-checks.ts"
 import type { ExportsReport, HomeReport, ImportReport, ReceiveReport } from "./bundle-commands.ts"
 import { damageText } from "./bundle-refusals.ts"
+import { quarantineTree, releaseTree } from "./cli-bundle-aside.ts"
 import { answer, shared } from "./cli-run.ts"
 import { sideOf } from "./settings.ts"
 import { showSync } from "./show.ts"
@@ -217,6 +218,9 @@ const showReceived = ({ bundles, receipts }: ReceiveReport): string =>
       refused === null ? [] : [`${refused.why} ${refused.todo}`]
     ),
     ...bundles.flatMap(({ carried, device }) => showPutAside(device, carried)),
+    ...(bundles.some(({ status }) => status === "quarantined")
+      ? ['Bundles were put aside whole. See "testferry bundle quarantine".']
+      : []),
     ...new Set(bundles.flatMap(({ device, left }) => showLeft(`${device}: `, left))),
     `${count(receipts)} receipts told something new.`
   ].join("\n")
@@ -336,5 +340,12 @@ const showInspected = ({ bundles }: InspectReport): string =>
 
 export const bundleTree = Command.make("bundle").pipe(
   Command.withDescription("Carry data on USB sticks to and from machines without a network"),
-  Command.withSubcommands([exportTree, importTree, verifyTree, inspectTree])
+  Command.withSubcommands([
+    exportTree,
+    importTree,
+    verifyTree,
+    inspectTree,
+    quarantineTree,
+    releaseTree
+  ])
 )

@@ -318,6 +318,14 @@ const origins = Effect.gen(function* () {
     ) ${table}`
 })
 
+/** That a person let in what was put aside, and why. */
+const released = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer } = dialect(sql)
+  yield* sql`ALTER TABLE quarantine ADD COLUMN released_ms ${integer}`
+  yield* sql`ALTER TABLE quarantine ADD COLUMN released_reason TEXT`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
@@ -329,5 +337,6 @@ export const centralMigrations = {
   "0008_records": records,
   "0009_opened": opened,
   "0010_receipts": receipts,
-  "0011_origins": origins
+  "0011_origins": origins,
+  "0012_released": released
 }

@@ -13,7 +13,9 @@ const QuarantineRow = Schema.Struct({
   at_ms: Schema.Int,
   code: BundleCode,
   detail: Schema.String,
-  files: Schema.fromJsonString(Schema.Record(Schema.String, Digest))
+  files: Schema.fromJsonString(Schema.Record(Schema.String, Digest)),
+  released_ms: Schema.NullOr(Schema.Int),
+  released_reason: Schema.NullOr(Schema.String)
 })
 
 const make = Effect.gen(function* () {
@@ -27,7 +29,8 @@ const make = Effect.gen(function* () {
     Request: Schema.Void,
     Result: QuarantineRow,
     execute: () => sql`
-      SELECT manifest, device, at_ms, code, detail, files FROM quarantine
+      SELECT manifest, device, at_ms, code, detail, files, released_ms, released_reason
+      FROM quarantine
       ORDER BY at_ms, manifest`
   })
   return Devices.of({
@@ -52,13 +55,20 @@ const make = Effect.gen(function* () {
       ),
     quarantined: Effect.orDie(
       Effect.map(quarantine(undefined), (rows) =>
-        rows.map(({ at_ms, files, ...rest }) => ({
+        rows.map(({ at_ms, files, released_ms, released_reason, ...rest }) => ({
           ...rest,
           at: at_ms,
-          files: new Map(Object.entries(files))
+          files: new Map(Object.entries(files)),
+          released: released_ms === null ? null : { at: released_ms, reason: released_reason ?? "" }
         }))
       )
-    )
+    ),
+    noteReleased: (manifest, at, reason) =>
+      Effect.orDie(
+        Effect.asVoid(sql`
+          UPDATE quarantine SET released_ms = ${at}, released_reason = ${reason}
+          WHERE manifest = ${manifest}`)
+      )
   })
 })
 

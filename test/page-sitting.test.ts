@@ -23,7 +23,16 @@ const browser = Effect.acquireRelease(
   (opened) => Effect.promise(() => opened.close())
 )
 
-describe.runIf(fs.existsSync(BROWSER))("a test-taker in front of a device", () => {
+const hasBrowser = fs.existsSync(BROWSER)
+
+if (!hasBrowser) {
+  console.warn(
+    `NOT TRIED: sitting a test in a browser. There is no ${BROWSER}: apt-get install chromium, or set ` +
+      "TESTFERRY_CHROMIUM."
+  )
+}
+
+describe.runIf(hasBrowser)("a test-taker in front of a device", () => {
   it.live(
     "sits a whole test by mouse and keyboard, and the office reads answers and scores",
     () =>

@@ -7,7 +7,9 @@ import type { Run } from "./support/world.ts"
 const SEEDS = Array.from({ length: 6 }, (_, at) => at + 1)
 
 /** Seeds that once failed, and what they found. */
-const PINNED: ReadonlyArray<readonly [seed: number, found: string]> = []
+const PINNED: ReadonlyArray<readonly [seed: number, found: string]> = [
+  [5014, ": a record that was released is told as put aside when it comes again"]
+]
 
 /** What must happen in the seeds together: else they would prove nothing about it. */
 const MUST_HAPPEN = [

@@ -153,7 +153,13 @@ export const devicesSuite = <E>(name: string, layer: Layer.Layer<Devices, E>) =>
         })
         for (const at of [2, 1, 2]) yield* devices.quarantine(item(at))
         yield* devices.quarantine({ ...item(1), detail: "again" })
-        assert.deepStrictEqual(yield* devices.quarantined, [item(1), item(2)])
+        const kept = (at: number) => ({ ...item(at), released: null })
+        assert.deepStrictEqual(yield* devices.quarantined, [kept(1), kept(2)])
+        for (const at of [8, 9]) yield* devices.noteReleased(item(1).manifest, at, `the ${at}th`)
+        assert.deepStrictEqual(yield* devices.quarantined, [
+          { ...item(1), released: { at: 9, reason: "the 9th" } },
+          kept(2)
+        ])
       })
     )
   })
