@@ -1,6 +1,6 @@
 /** What an operator can ask of central: each command decodes, calls one verb, and words its errors. */
 import os from "node:os"
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema, Stream } from "effect"
 import type { Imported, ImportJob } from "../application/import.ts"
 import { importCenters } from "../application/import-centers.ts"
 import { importEligibilities } from "../application/import-eligibilities.ts"
@@ -18,8 +18,7 @@ import { ImportReport, problemLine } from "../domain/import-report.ts"
 import { acceptablePassword } from "../domain/password.ts"
 import { eligibilities, type Roster, testCenters, UserType, users } from "../domain/roster.ts"
 import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
-import { checksumOfFile, readRoster } from "../infrastructure/csv-reader.ts"
-import { openSheet, type SheetRefused } from "../infrastructure/password-sheet.ts"
+import type { SheetRefused } from "../infrastructure/password-sheet.ts"
 import { accountsAdd } from "./account-commands.ts"
 import { approveCommands } from "./approve-commands.ts"
 import { asideCommands } from "./aside-commands.ts"
@@ -55,6 +54,8 @@ export const importUsers = defineCommand({
   }),
   report: Imported_,
   run: Effect.fn("importUsers")(function* (args) {
+    const { checksumOfFile } = yield* loadReader
+    const { openSheet } = yield* Effect.promise(() => import("../infrastructure/password-sheet.ts"))
     const rule = args.weakPasswords ? () => undefined : whyNotAcceptable
     const sheet =
       args.passwordsOut === null
@@ -292,11 +293,15 @@ const KIND_OF: Readonly<Record<UserType, PersonKind>> = {
   "sync-manager": "sync-manager"
 }
 
+/** Loaded when a file is read: most commands read none. */
+const loadReader = Effect.promise(() => import("../infrastructure/csv-reader.ts"))
+
 const rosterJob = <Row>(
   args: { readonly file: string; readonly dryRun: boolean; readonly keepGoing: boolean },
   roster: Roster<Row>
 ): ImportJob<Row, CsvUnreadable | CsvRefused> => ({
-  read: () => readRoster(args.file, roster),
+  read: () =>
+    Stream.unwrap(Effect.map(loadReader, ({ readRoster }) => readRoster(args.file, roster))),
   dryRun: args.dryRun,
   keepGoing: args.keepGoing,
   name: args.file.split("/").at(-1) ?? args.file

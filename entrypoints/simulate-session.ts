@@ -5,7 +5,6 @@
  */
 import { createHash } from "node:crypto"
 import { Clock, Effect, Layer, Redacted, References, Schema, Stream } from "effect"
-import { HttpServer } from "effect/http"
 import { Refused } from "../application/refused.ts"
 import { Visitors } from "../application/session-ports.ts"
 import { files } from "../application/sit.ts"
@@ -15,7 +14,6 @@ import { ExecutionId } from "../domain/result.ts"
 import { readManifest } from "../infrastructure/qti-manifest.ts"
 import { type ItemRef, readItemRefs, readQuestions } from "../infrastructure/qti-questions.ts"
 import { defineCommand } from "./command.ts"
-import * as DeviceServer from "./device-server.ts"
 
 const Given = Schema.Record(Schema.String, Schema.NullOr(Schema.Array(Schema.String)))
 
@@ -48,6 +46,9 @@ export const simulateCommand = defineCommand({
   report: SimulateReport,
   run: (args) =>
     Effect.gen(function* () {
+      // Loaded here: most commands of a device need no server.
+      const { HttpServer } = yield* Effect.promise(() => import("effect/http"))
+      const DeviceServer = yield* Effect.promise(() => import("./device-server.ts"))
       // A door of its own: that of the server may have another name, or a certificate.
       const built = yield* Layer.build(
         DeviceServer.layer({

@@ -4,7 +4,7 @@
  */
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes } from "node:crypto"
 import { Effect, Layer, Option, Schema } from "effect"
-import { decodeJwt, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose"
+import type { JWTPayload, JWTVerifyOptions } from "jose"
 import { type Assertion, Tokens } from "../application/token-ports.ts"
 
 /** An access token is good for ten minutes; a blocked client is refused at once all the same. */
@@ -44,9 +44,13 @@ export const layer = (options: { readonly issuer: string; readonly privateKeyPem
     })
   })
 
+/** Loaded with the first token: most commands of central make none. */
+const loadJose = () => import("jose")
+
 /** As short as it can be, since it travels with every request. */
 const issue = (key: KeyObject, issuer: string, client: string, now: number) =>
   Effect.promise(async () => {
+    const { SignJWT } = await loadJose()
     const issuedAt = Math.floor(now / 1_000)
     const expires = issuedAt + ACCESS_TOKEN_SECONDS
     const token = await new SignJWT({})
@@ -64,7 +68,7 @@ const readAssertion = Effect.fnUntraced(function* (
   jwt: string,
   keyOf: (client: string) => Effect.Effect<Option.Option<string>>
 ) {
-  const claimed = subjectOf(jwt)
+  const claimed = yield* subjectOf(jwt)
   const raw = Option.isSome(claimed) ? yield* keyOf(claimed.value) : Option.none()
   const key = Option.flatMap(raw, publicKeyOf)
   if (Option.isNone(key)) return Option.none()
@@ -89,22 +93,25 @@ const verified = (
 ): Effect.Effect<Option.Option<JWTPayload>> =>
   jwt.length > JWT_MAX
     ? Effect.succeedNone
-    : Effect.promise(() =>
-        jwtVerify(jwt, key, { ...rules, algorithms: ALGORITHMS }).then(
+    : Effect.promise(async () => {
+        const { errors, jwtVerify } = await loadJose()
+        return jwtVerify(jwt, key, { ...rules, algorithms: ALGORITHMS }).then(
           ({ payload }) => Option.some(payload),
           (error: unknown) => {
             if (error instanceof errors.JOSEError) return Option.none()
             throw error
           }
         )
-      )
+      })
 
 /** Whom an assertion claims to be from, before anything is believed. */
-const subjectOf = (jwt: string): Option.Option<string> =>
+const subjectOf = (jwt: string): Effect.Effect<Option.Option<string>> =>
   jwt.length > JWT_MAX
-    ? Option.none()
-    : Option.liftThrowable(decodeJwt)(jwt).pipe(
-        Option.flatMap(({ sub }) => (typeof sub === "string" ? Option.some(sub) : Option.none()))
+    ? Effect.succeedNone
+    : Effect.map(Effect.promise(loadJose), ({ decodeJwt }) =>
+        Option.liftThrowable(decodeJwt)(jwt).pipe(
+          Option.flatMap(({ sub }) => (typeof sub === "string" ? Option.some(sub) : Option.none()))
+        )
       )
 
 /** A raw ed25519 public key in base64 as Node wants it. */

@@ -5,10 +5,12 @@ import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { KeyId } from "../domain/opening.ts"
+import { useResults } from "../entrypoints/results-key-commands.ts"
 import { readCentral } from "../entrypoints/settings.ts"
 import { layerCentral } from "../entrypoints/wiring.ts"
-import { readRecipient } from "../infrastructure/results-keys.ts"
-import { freshFolder } from "./support/database.ts"
+import { makeResultsKey, readRecipient } from "../infrastructure/results-keys.ts"
+import { copyOf } from "./support/prepared.ts"
 import { faults } from "./support/qti-results.ts"
 import { resultDocument, SECRET_ANSWER, testDevice } from "./support/results.ts"
 import { enter, putResult } from "./support/sealed-records.ts"
@@ -22,36 +24,42 @@ const PASSPHRASE = "correct horse battery staple"
 const device = testDevice("school")
 const forger = testDevice("forger")
 
-/** A central, and a key made by the command line whose public half central knows. */
+/** Quick to unlock: it protects a test. */
+const WORK_FACTOR = 10
+
+const generate = (directory: string, id: string, passphrase: string): ReadonlyArray<string> => [
+  ...["keys", "generate-results", "--out", directory, "--id", id],
+  ...["--passphrase-file", passphrase]
+]
+
+/** A central that knows the public halves of a key and of its recovery; made once per run. */
 const withKey = Effect.gen(function* () {
   const central = yield* office()
-  const folder = yield* freshFolder()
+  const folder = yield* copyOf("office-keys", fillKeys)
   const passphrase = join(folder, "passphrase")
-  fs.writeFileSync(passphrase, `${PASSPHRASE}\n`, { mode: 0o600 })
   const keys = join(folder, "keys")
-  yield* report(
-    central.data,
-    "keys",
-    "generate-results",
-    ...["--out", keys, "--id", "r2026"],
-    ...["--passphrase-file", passphrase]
-  )
-  const halves = ["r2026.recipient", "r2026-recovery.recipient"].map((name) => join(keys, name))
-  yield* done(
-    central.data,
-    "central",
-    "keys",
-    "use-results",
-    "--active",
-    halves[0] ?? "",
-    "--recovery",
-    halves[1] ?? ""
-  )
-  const recipients = yield* Effect.forEach(halves, (half) =>
-    Effect.map(readRecipient(half), ({ recipient }) => recipient)
-  )
+  const halves = { active: half(keys, "r2026"), recovery: half(keys, "r2026-recovery") }
+  const directory = central.data
+  const known = {
+    active: yield* readRecipient(halves.active),
+    recovery: yield* readRecipient(halves.recovery)
+  }
+  yield* useResults
+    .run({ ...known, directory })
+    .pipe(Effect.provide(layerCentral(directory, yield* readCentral(directory)), { local: true }))
+  const recipients = [known.active.recipient, known.recovery.recipient]
   const unlocking = ["--identity", join(keys, "r2026.age"), "--passphrase-file", passphrase]
   return { ...central, folder, keys, passphrase, recipients, unlocking }
+})
+
+const half = (keys: string, id: string) => join(keys, `${id}.recipient`)
+
+const fillKeys = Effect.fnUntraced(function* (folder: string) {
+  const directory = join(folder, "keys")
+  const locked = { directory, passphrase: PASSPHRASE, workFactor: WORK_FACTOR }
+  yield* makeResultsKey({ ...locked, id: KeyId.make("r2026"), role: "active" })
+  yield* makeResultsKey({ ...locked, id: KeyId.make("r2026-recovery"), role: "recovery" })
+  fs.writeFileSync(join(folder, "passphrase"), `${PASSPHRASE}\n`, { mode: 0o600 })
 })
 
 /** Opens the database here, puts results from `from` up to `to` into it, and closes it. */
@@ -97,7 +105,7 @@ describe("results decrypt", () => {
     () =>
       Effect.gen(function* () {
         const central = yield* withKey
-        const results = 120
+        const results = 12
         yield* put(central, 0, results)
         const decrypt = ["results", "decrypt", "--all", ...central.unlocking]
         const copyTo = (name: string) => {
@@ -297,13 +305,7 @@ describe("results keys", () => {
         const central = yield* withKey
         const { data, keys, passphrase, recipients } = central
         yield* put(central, 0, 1)
-        yield* report(
-          data,
-          "keys",
-          "generate-results",
-          ...["--out", keys, "--id", "r2027"],
-          ...["--passphrase-file", passphrase]
-        )
+        yield* report(data, ...generate(keys, "r2027", passphrase))
         const newer = join(keys, "r2027.recipient")
         const recovery = join(keys, "r2026-recovery.recipient")
         yield* refused(data, "E_KEY_SAME", [
@@ -336,9 +338,7 @@ describe("results keys", () => {
         assert.deepStrictEqual(counts(data), { opened: 2, decrypted: 2, stored: 0 })
         const weak = join(central.folder, "weak")
         fs.writeFileSync(weak, "secret\n")
-        yield* refused(data, "E_PASSPHRASE", [
-          ...["keys", "generate-results", "--out", keys, "--id", "r2028", "--passphrase-file", weak]
-        ])
+        yield* refused(data, "E_PASSPHRASE", generate(keys, "r2028", weak))
         assert.isFalse(fs.existsSync(join(keys, "r2028.age")))
       }).pipe(Effect.scoped),
     LONG

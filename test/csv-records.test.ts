@@ -179,7 +179,7 @@ describe("any table", () => {
         }
         assert.strictEqual(records.at(-1)?.end, Buffer.byteLength(mark + content))
       }),
-      { numRuns: 300 }
+      { numRuns: 150 }
     )
   })
 

@@ -3,7 +3,6 @@ import fs from "node:fs"
 import { join } from "node:path"
 import { assert } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
-import { inject } from "vitest"
 import { initCentral } from "../../entrypoints/central-init.ts"
 import { readCentral, readDevice, write } from "../../entrypoints/settings.ts"
 import { type Ended, type Options, startProgram } from "./cli.ts"
@@ -17,10 +16,7 @@ export const DEMO = join(ROOT, "entrypoints/demo")
 
 /** Starts a command on a data directory; kills it when the scope closes. */
 export const start = (data: string, args: ReadonlyArray<string>, options: Options = {}) =>
-  startProgram(join(ROOT, "testferry"), ["--data", data, ...args], {
-    ...options,
-    env: { NODE_COMPILE_CACHE: join(inject("runFolder"), "compiled"), ...options.env }
-  })
+  startProgram(join(ROOT, "testferry"), ["--data", data, ...args], options)
 
 /** Runs a command to its end. */
 export const run = (data: string, args: ReadonlyArray<string>, options: Options = {}) =>
