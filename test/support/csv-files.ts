@@ -1,11 +1,9 @@
-/** Writes CSV files for one test file, in a folder that goes when its tests are done. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+/** Writes CSV files into a folder of the whole run, which goes with it. */
+import { mkdtempSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll } from "vitest"
+import { inject } from "vitest"
 
-export const folder = mkdtempSync(join(tmpdir(), "testferry-csv-"))
-afterAll(() => rmSync(folder, { recursive: true }))
+export const folder = mkdtempSync(join(inject("runFolder"), "csv-"))
 
 let files = 0
 export const fileOf = (content: string | Uint8Array): string => {
