@@ -39,7 +39,11 @@ export const startCli = (entry: string, args: ReadonlyArray<string>, options: Op
   startProgram(process.execPath, ["--no-warnings", entry, ...args], options)
 
 /** Half of the time of a short process goes into compiling what it imports. */
-export const compiled = () => ({ NODE_COMPILE_CACHE: join(inject("runFolder"), "compiled") })
+export const compiled = () =>
+  // Benchmarks start programs by this too, and there is no run of tests around them.
+  process.env.VITEST === undefined
+    ? {}
+    : { NODE_COMPILE_CACHE: join(inject("runFolder"), "compiled") }
 
 /** Starts a program; kills it when the scope closes. */
 export const startProgram = (program: string, args: ReadonlyArray<string>, options: Options = {}) =>
