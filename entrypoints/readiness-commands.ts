@@ -78,6 +78,14 @@ const LEVELS: Readonly<Record<Finding["level"], string>> = {
 const line = (finding: Finding): string =>
   `  ${LEVELS[finding.level].padEnd(4)}  ${findingText(finding)}`
 
+/** What is not as it should be; a room in which all is well can still wait for the device itself. */
+const attention = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> => {
+  const lines = findings.filter(({ level }) => level !== "ready").map(line)
+  return lines.length === 0
+    ? ["  Its own part is ready; the lines of this device count too."]
+    : lines
+}
+
 export const showReadiness = ({ at, device, level, rooms }: ReadinessReport): string =>
   [
     `Looking at ${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`,
@@ -87,7 +95,7 @@ export const showReadiness = ({ at, device, level, rooms }: ReadinessReport): st
     ...rooms.flatMap((room) => [
       "",
       `${room.label}, ${room.centerLabel}: ${LEVELS[room.level]}`,
-      ...room.findings.filter(({ level: each }) => each !== "ready").map(line)
+      ...attention(room.findings)
     ]),
     "",
     ...(rooms.length === 0 ? ["No test is offered to anybody on this device."] : []),
