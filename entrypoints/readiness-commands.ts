@@ -79,10 +79,13 @@ const line = (finding: Finding): string =>
   `  ${LEVELS[finding.level].padEnd(4)}  ${findingText(finding)}`
 
 /** What is not as it should be; a room in which all is well can still wait for the device itself. */
-const attention = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> => {
-  const lines = findings.filter(({ level }) => level !== "ready").map(line)
-  return lines.length === 0
-    ? ["  Its own part is ready; the lines of this device count too."]
+const attention = ({
+  findings,
+  level
+}: ReadinessReport["rooms"][number]): ReadonlyArray<string> => {
+  const lines = findings.filter((one) => one.level !== "ready").map(line)
+  return lines.length === 0 && level !== "ready"
+    ? ["  All of its own is ready: see this device, above."]
     : lines
 }
 
@@ -95,7 +98,7 @@ export const showReadiness = ({ at, device, level, rooms }: ReadinessReport): st
     ...rooms.flatMap((room) => [
       "",
       `${room.label}, ${room.centerLabel}: ${LEVELS[room.level]}`,
-      ...attention(room.findings)
+      ...attention(room)
     ]),
     "",
     ...(rooms.length === 0 ? ["No test is offered to anybody on this device."] : []),
