@@ -3,6 +3,7 @@ import { doorAt } from "./api.mjs"
 import { confirmIn } from "./dialogs.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
+import { loginTrouble, showLoginCard } from "./login.mjs"
 import { showEnrol } from "./manage-enrol.mjs"
 import { showChecks, showHistory, showReadiness } from "./manage-more.mjs"
 import { asksForRemoval, outcomeView, runningView } from "./manage-run.mjs"
@@ -41,64 +42,28 @@ const choose = () => {
   desk.chose = true
 }
 
-const messageOf = ({ code, status }) => {
-  if (status === 0) return t("managerAway")
-  const known = { "wrong-login": "managerWrong", "wrong-person": "managerOther" }
-  if (code === "too-many-requests") return t("tooMany")
-  return known[code] === undefined ? t("managerFailed", { code }) : t(known[code])
-}
+const messageOf = loginTrouble({
+  away: "managerAway",
+  wrong: "managerWrong",
+  other: "managerOther",
+  failed: "managerFailed"
+})
 
-const showLogin = (problem = "") => {
-  const input = (name, type, autocomplete) =>
-    el("input", {
-      id: name,
-      name,
-      type,
-      autocomplete,
-      required: true,
-      autocapitalize: "none",
-      spellcheck: "false"
-    })
-  const login = input("login", "text", "username")
-  const password = input("password", "password", "current-password")
-  const notice = el("p", { class: "notice", role: "alert" }, problem)
-  const button = el("button", { class: "main" }, t("login"))
-  const submit = async (event) => {
-    event.preventDefault()
-    button.disabled = true
-    try {
-      const { person } = await post("/login", { login: login.value, password: password.value })
-      if (!desk.chose) speak(person.language.slice(0, 2).toLowerCase())
-      await start()
-    } catch (trouble) {
-      notice.textContent = messageOf(trouble)
-      password.value = ""
-      button.disabled = false
-      password.focus()
-    }
-  }
-  document.title = t("managerLogin")
-  show(
-    el(
-      "main",
-      { class: "card" },
-      languages(() => showLogin(), choose),
-      el("p", { class: "hello" }, desk.name),
-      el("h1", {}, t("managerLogin")),
-      el(
-        "form",
-        { method: "post", onsubmit: submit },
-        el("label", { for: "login" }, t("loginName")),
-        login,
-        el("label", { for: "password" }, t("password")),
-        password,
-        notice,
-        button
-      )
-    )
+const showLogin = (problem) =>
+  showLoginCard(
+    {
+      title: () => t("managerLogin"),
+      hello: () => desk.name,
+      messageOf,
+      onLanguage: choose,
+      logIn: async (login, password) => {
+        const { person } = await post("/login", { login, password })
+        if (!desk.chose) speak(person.language.slice(0, 2).toLowerCase())
+        await start()
+      }
+    },
+    problem
   )
-  login.focus()
-}
 
 const showDesk = async (overview) => {
   desk.media = (await get("/media").catch(() => ({ media: [] }))).media

@@ -2,6 +2,7 @@
 import { doorAt } from "./api.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
+import { loginTrouble, showLoginCard } from "./login.mjs"
 import {
   showCompleteness,
   showFleet,
@@ -38,61 +39,24 @@ const start = async () => {
   return showDesk()
 }
 
-const messageOf = ({ code, status }) => {
-  if (status === 0) return t("officeAway")
-  if (code === "wrong-login") return t("officeWrong")
-  return code === "too-many-requests" ? t("tooMany") : t("officeFailed", { code })
-}
+const messageOf = loginTrouble({
+  away: "officeAway",
+  wrong: "officeWrong",
+  failed: "officeFailed"
+})
 
-const showLogin = (problem = "") => {
-  const input = (name, type, autocomplete) =>
-    el("input", {
-      id: name,
-      name,
-      type,
-      autocomplete,
-      required: true,
-      autocapitalize: "none",
-      spellcheck: "false"
-    })
-  const login = input("login", "text", "username")
-  const password = input("password", "password", "current-password")
-  const notice = el("p", { class: "notice", role: "alert" }, problem)
-  const button = el("button", { class: "main" }, t("login"))
-  const submit = async (event) => {
-    event.preventDefault()
-    button.disabled = true
-    try {
-      desk.me = await post("/login", { login: login.value, password: password.value })
-      showDesk()
-    } catch (trouble) {
-      notice.textContent = messageOf(trouble)
-      password.value = ""
-      button.disabled = false
-      password.focus()
-    }
-  }
-  document.title = t("officeLogin")
-  show(
-    el(
-      "main",
-      { class: "card" },
-      languages(() => showLogin(problem)),
-      el("h1", {}, t("officeLogin")),
-      el(
-        "form",
-        { method: "post", onsubmit: submit },
-        el("label", { for: "login" }, t("loginName")),
-        login,
-        el("label", { for: "password" }, t("password")),
-        password,
-        notice,
-        button
-      )
-    )
+const showLogin = (problem) =>
+  showLoginCard(
+    {
+      title: () => t("officeLogin"),
+      messageOf,
+      logIn: async (login, password) => {
+        desk.me = await post("/login", { login, password })
+        showDesk()
+      }
+    },
+    problem
   )
-  login.focus()
-}
 
 const showDesk = () => {
   const { label, role } = desk.me

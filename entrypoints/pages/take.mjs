@@ -1,7 +1,7 @@
 /** The way of a test-taker: log in, choose a test, wait for the proctor, sit, leave. */
 import { get, post } from "./api.mjs"
 import { el, say, show } from "./elements.mjs"
-import { languages } from "./languages.mjs"
+import { loginTrouble, showLoginCard } from "./login.mjs"
 import { sit } from "./sitting.mjs"
 import { languageNow, speak, t } from "./words.mjs"
 
@@ -9,71 +9,27 @@ import { languageNow, speak, t } from "./words.mjs"
 const POLL_MILLIS = 3_000
 let chosen = false
 
-const messageOf = ({ code, status }) =>
-  status === 0
-    ? t("unreachable")
-    : code === "wrong-login"
-      ? t("loginWrong")
-      : code === "wrong-person"
-        ? t("loginOther")
-        : code === "too-many-requests"
-          ? t("tooMany")
-          : t("failed", { code })
+const messageOf = loginTrouble({
+  away: "unreachable",
+  wrong: "loginWrong",
+  other: "loginOther",
+  failed: "failed"
+})
 
-const showLogin = (problem = "") => {
-  const input = (name, type, autocomplete) =>
-    el("input", {
-      id: name,
-      name,
-      type,
-      autocomplete,
-      required: true,
-      autocapitalize: "none",
-      spellcheck: "false",
-      dir: "auto"
-    })
-  const login = input("login", "text", "username")
-  const password = input("password", "password", "current-password")
-  const notice = el("p", { class: "notice", role: "alert" }, problem)
-  const button = el("button", { class: "main" }, t("login"))
-  const form = el(
-    "form",
+const showLogin = (problem) =>
+  showLoginCard(
     {
-      method: "post",
-      onsubmit: async (event) => {
-        event.preventDefault()
-        button.disabled = true
-        try {
-          enter((await post("/login", { login: login.value, password: password.value })).person)
-        } catch (trouble) {
-          notice.textContent = messageOf(trouble)
-          password.value = ""
-          button.disabled = false
-          password.focus()
-        }
+      title: () => t("login"),
+      messageOf,
+      onLanguage: () => {
+        chosen = true
+      },
+      logIn: async (login, password) => {
+        enter((await post("/login", { login, password })).person)
       }
     },
-    el("label", { for: "login" }, t("loginName")),
-    login,
-    el("label", { for: "password" }, t("password")),
-    password,
-    notice,
-    button
+    problem
   )
-  document.title = t("login")
-  show(
-    el(
-      "main",
-      { class: "card" },
-      languages(showLogin, () => {
-        chosen = true
-      }),
-      el("h1", {}, t("login")),
-      form
-    )
-  )
-  login.focus()
-}
 
 const enter = (person) => {
   if (!chosen) speak(person.language.slice(0, 2).toLowerCase())

@@ -2,6 +2,7 @@
 import { get as ask, doorAt } from "./api.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
+import { loginTrouble, showLoginCard } from "./login.mjs"
 import { moment } from "./units.mjs"
 import { makeActs } from "./watch-acts.mjs"
 import { makeRoom } from "./watch-room.mjs"
@@ -27,64 +28,26 @@ const start = async () => {
   }
 }
 
-const messageOf = ({ code, status }) => {
-  if (status === 0) return t("watchAway")
-  const known = { "wrong-login": "watchWrong", "wrong-person": "watchOther" }
-  if (code === "too-many-requests") return t("tooMany")
-  return known[code] === undefined ? t("watchFailed", { code }) : t(known[code])
-}
+const messageOf = loginTrouble({
+  away: "watchAway",
+  wrong: "watchWrong",
+  other: "watchOther",
+  failed: "watchFailed"
+})
 
-const showLogin = (problem = "") => {
-  const input = (name, type, autocomplete) =>
-    el("input", {
-      id: name,
-      name,
-      type,
-      autocomplete,
-      required: true,
-      autocapitalize: "none",
-      spellcheck: "false",
-      dir: "auto"
-    })
-  const login = input("login", "text", "username")
-  const password = input("password", "password", "current-password")
-  const notice = el("p", { class: "notice", role: "alert" }, problem)
-  const button = el("button", { class: "main" }, t("login"))
-  const submit = async (event) => {
-    event.preventDefault()
-    button.disabled = true
-    try {
-      const { person } = await post("/login", { login: login.value, password: password.value })
-      speak(person.language.slice(0, 2).toLowerCase())
-      showDesk()
-    } catch (trouble) {
-      notice.textContent = messageOf(trouble)
-      password.value = ""
-      button.disabled = false
-      password.focus()
-    }
-  }
-  document.title = t("watchLogin")
-  show(
-    el(
-      "main",
-      { class: "card" },
-      languages(() => showLogin()),
-      el("h1", {}, t("watchLogin")),
-      el(
-        "form",
-        { method: "post", onsubmit: submit },
-        el("label", { for: "login" }, t("loginName")),
-        login,
-        el("label", { for: "password" }, t("password")),
-        password,
-        notice,
-        button
-      )
-    )
+const showLogin = (problem) =>
+  showLoginCard(
+    {
+      title: () => t("watchLogin"),
+      messageOf,
+      logIn: async (login, password) => {
+        const { person } = await post("/login", { login, password })
+        speak(person.language.slice(0, 2).toLowerCase())
+        showDesk()
+      }
+    },
+    problem
   )
-  login.focus()
-}
 
 /** Draws the page anew, as in another language; what is shown in it stays. */
 const showDesk = () => {
