@@ -74,22 +74,13 @@ export const approve = Effect.fn("approve")(function* (options: {
   readonly text: string
   readonly organisation: OrganisationId | undefined
 }) {
-  const { from, path, text } = options
-  const keys = yield* BundleKeys
+  const { from, organisation, path, text } = options
   const medium = yield* Medium
   const found = (yield* requestsOn(from)).find((one) => one.path === path)
   const request = Option.getOrUndefined(found?.request ?? Option.none())
   if (request === undefined || found?.note.text !== text) return yield* new RequestChanged({ path })
-  const organisation = yield* organisationFor(options.organisation)
-  const enrolment = yield* certifyFor(request, { who: "operator", organisations: [organisation] })
-  const { requestId } = request
-  const answer: EnrolmentAnswer = { schema: "testferry/enrolment/1", requestId, ...enrolment }
-  const note = yield* keys.sign("enrolment", canonical({ ...answer }))
-  yield* medium.putNote(from, answerNote(requestId), note)
-  const { device, organisations }: Certificate = Result.getOrThrow(
-    readCertificateText(enrolment.certificate.text)
-  )
-  const approved: Approved = { device, organisations }
+  const { answer, ...approved } = yield* answerRequest(request, { organisation, who: "operator" })
+  yield* medium.putNote(from, answer.path, answer.note)
   return approved
 })
 
@@ -98,6 +89,28 @@ export interface Approved {
   readonly organisations: ReadonlyArray<OrganisationId>
 }
 
+/**
+ * Certifies a checked request whose words were compared, and signs the answer: a note that belongs
+ * onto the device's stick. Fails with OrganisationUnclear or DeviceBlocked.
+ */
+export const answerRequest = Effect.fn("answerRequest")(function* (
+  request: EnrolmentRequest,
+  options: { readonly organisation: OrganisationId | undefined; readonly who: string }
+) {
+  const keys = yield* BundleKeys
+  const { requestId } = request
+  const organisation = yield* organisationFor(options.organisation)
+  const proved = { who: options.who, organisations: [organisation] }
+  const enrolment = yield* certifyFor(request, proved)
+  const answer: EnrolmentAnswer = { schema: "testferry/enrolment/1", requestId, ...enrolment }
+  const note = yield* keys.sign("enrolment", canonical({ ...answer }))
+  const { device, organisations }: Certificate = Result.getOrThrow(
+    readCertificateText(enrolment.certificate.text)
+  )
+  const approved: Approved = { device, organisations }
+  return { ...approved, answer: { path: answerNote(requestId), note } }
+})
+
 /** The one that is named, if central has it; or the only one that it has. */
 const organisationFor = Effect.fnUntraced(function* (named: OrganisationId | undefined) {
   const catalogue = yield* Catalogue
@@ -105,11 +118,16 @@ const organisationFor = Effect.fnUntraced(function* (named: OrganisationId | und
     const node = organisationNode(named)
     if ((yield* catalogue.byIds([node])).has(node)) return named
   }
-  const known = (yield* Stream.runCollect(
-    Stream.take(catalogue.list("organisation"), ORGANISATIONS_NAMED)
-  )).flatMap((record) => (record.kind === "organisation" ? [record.organisation] : []))
+  const known = yield* knownOrganisations(ORGANISATIONS_NAMED)
   const [only] = known
   return named === undefined && known.length === 1 && only !== undefined
     ? only
     : yield* new OrganisationUnclear({ named: named ?? null, known })
+})
+
+/** So many of the organisations that central has. */
+export const knownOrganisations = Effect.fn("knownOrganisations")(function* (limit: number) {
+  const catalogue = yield* Catalogue
+  const found = yield* Stream.runCollect(Stream.take(catalogue.list("organisation"), limit))
+  return found.flatMap((record) => (record.kind === "organisation" ? [record.organisation] : []))
 })

@@ -5,6 +5,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { enterOffice, officeToken, whoIsHere } from "../application/office.ts"
 import { type Account, Hashing } from "../application/ports.ts"
 import { foldedLogin } from "../domain/login.ts"
+import type { OfficeRole } from "../domain/office-role.ts"
 import {
   OFFICE_COOKIE,
   OfficeApi,
@@ -55,16 +56,32 @@ const entrance = Effect.fnUntraced(function* (limits: LoginLimits) {
     if (wait > 0) return runnerProblem(tooMany(wait))
     return yield* answered(
       Effect.flatMap(enterOffice(login, password), (account) =>
-        withCookie(
-          account,
-          HttpServerResponse.jsonUnsafe(officerOf(account), {
-            headers: { "cache-control": "no-store" }
-          })
-        )
+        withCookie(account, fresh(officerOf(account)))
       )
     )
   })
 })
+
+/** What people's lives hang on must not stay in a browser's cache. */
+export const fresh = (answer: unknown) =>
+  HttpServerResponse.jsonUnsafe(answer, { headers: { "cache-control": "no-store" } })
+
+/** Does for one role what it asks for; others are refused before anything is looked at. */
+export const asRole = <E, R>(
+  role: OfficeRole,
+  verb: (who: Account) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) =>
+  Effect.flatMap(OfficeHere, (account) =>
+    account.role === role ? verb(account) : Effect.succeed(runnerProblem(NOT_YOURS[role]))
+  )
+
+const NOT_YOURS = {
+  "results-officer": runnerTrouble(
+    "wrong-person",
+    "Only a results officer may see opened results."
+  ),
+  administrator: runnerTrouble("wrong-person", "Only an administrator may do this.")
+}
 
 export const officerOf = ({ label, login, role }: Account) => ({ label, login, role })
 
@@ -90,7 +107,7 @@ export const layerOfficeLoggedIn = Layer.effect(
       OfficeLoggedIn.of({
         cookie: Effect.fnUntraced(function* (handler, { credential }) {
           const request = yield* HttpServerRequest.HttpServerRequest
-          if (isForeign(request)) return runnerProblem(FOREIGN)
+          if (isForeign(request) || isElsewhere(request)) return runnerProblem(FOREIGN)
           const here = yield* whoIsHere(Redacted.value(credential)).pipe(
             Effect.provideContext(context),
             Effect.option
@@ -102,6 +119,13 @@ export const layerOfficeLoggedIn = Layer.effect(
       })
   )
 )
+
+/** Browsers that do not say "same-origin" say from which origin a page writes. */
+const isElsewhere = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean =>
+  method !== "GET" &&
+  headers["sec-fetch-site"] === undefined &&
+  headers.origin !== undefined &&
+  headers.origin.replace(/^https?:\/\//u, "") !== headers.host
 
 const FOREIGN = runnerTrouble("cross-site", "The office's page alone may ask here.")
 const NOBODY = runnerTrouble("login-needed", "Log in at the office's page.")

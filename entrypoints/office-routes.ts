@@ -1,4 +1,4 @@
-/** Connects what the office's page asks to central's verbs. Nothing here changes anything. */
+/** Connects what the office's page looks at to central's verbs. Nothing here changes anything. */
 import { Effect, Layer } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
@@ -11,12 +11,17 @@ import {
   syncManagers
 } from "../application/office.ts"
 import type { HistoryEntry } from "../domain/history.ts"
-import type { OfficeRole } from "../domain/office-role.ts"
 import { csvLine } from "../infrastructure/export-csv.ts"
 import { OfficeApi, OfficeHere } from "../infrastructure/office-api.ts"
-import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
 import { asideText, bundleAsideText, fleetText } from "./fleet-words.ts"
-import { layerOfficeAccess, layerOfficeLoggedIn, officerOf } from "./office-access.ts"
+import {
+  asRole,
+  fresh,
+  layerOfficeAccess,
+  layerOfficeLoggedIn,
+  officerOf
+} from "./office-access.ts"
+import { layerOfficeDevices } from "./office-devices.ts"
 import type { LoginLimits } from "./runner-access.ts"
 
 /** What a page can show and a person can read; the table has all. */
@@ -25,7 +30,7 @@ const HISTORY_SHOWN = 500
 /** The office's door, as further routes of central's server. */
 export const layerOfficeDoor = (limits?: LoginLimits) =>
   HttpApiBuilder.layer(OfficeApi, { openapiPath: "/office/openapi.json" }).pipe(
-    Layer.provide([layerOfficeAccess(limits), layerPages]),
+    Layer.provide([layerOfficeAccess(limits), layerPages, layerOfficeDevices]),
     Layer.provide(layerOfficeLoggedIn)
   )
 
@@ -62,7 +67,7 @@ const layerPages = HttpApiBuilder.group(OfficeApi, "office-pages", (handlers) =>
           }))
         })
       ),
-    opened: () => asRole("results-officer", Effect.map(openedHere(), fresh)),
+    opened: () => asRole("results-officer", () => Effect.map(openedHere(), fresh)),
     managers: () => Effect.map(syncManagers(), (managers) => fresh({ managers })),
     history: ({ query }) =>
       Effect.map(historyOf(query), (entries) =>
@@ -74,20 +79,6 @@ const layerPages = HttpApiBuilder.group(OfficeApi, "office-pages", (handlers) =>
     historyTable: ({ query }) => Effect.map(historyOf(query), tableAnswer)
   })
 )
-
-/** What people's lives hang on must not stay in a browser's cache. */
-const fresh = (answer: unknown) =>
-  HttpServerResponse.jsonUnsafe(answer, { headers: { "cache-control": "no-store" } })
-
-const asRole = <E, R>(
-  role: OfficeRole,
-  verb: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-) =>
-  Effect.flatMap(OfficeHere, (account) =>
-    account.role === role ? verb : Effect.succeed(runnerProblem(NOT_YOURS))
-  )
-
-const NOT_YOURS = runnerTrouble("wrong-person", "Only a results officer may see opened results.")
 
 const HEADER = [
   "at",

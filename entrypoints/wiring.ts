@@ -56,6 +56,7 @@ import * as SqlSqlite from "../infrastructure/sql-sqlite.ts"
 import * as SqlStanding from "../infrastructure/sql-standing.ts"
 import * as SqlStreams from "../infrastructure/sql-streams.ts"
 import * as SqlTrials from "../infrastructure/sql-trials.ts"
+import * as SqlWaiting from "../infrastructure/sql-waiting.ts"
 import * as StickMedium from "../infrastructure/stick-medium.ts"
 import * as StickWriter from "../infrastructure/stick-writer.ts"
 import { layerPlaying } from "./play-wiring.ts"
@@ -125,6 +126,7 @@ export const layerCentralWith = (
     BundleRecords.layer.pipe(Layer.provideMerge(BundleKeys.layerCentral(keys))),
     SqlStreams.layer,
     SqlDevices.layer,
+    SqlWaiting.layer,
     Layer.provide(SqlRecords.layer, CryptoPorts.layerHashing),
     SqlReceipts.layer,
     SqlOpened.layerOpened

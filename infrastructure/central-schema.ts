@@ -326,6 +326,21 @@ const released = Effect.gen(function* () {
   yield* sql`ALTER TABLE quarantine ADD COLUMN released_reason TEXT`
 })
 
+/** Devices that asked by stick, until somebody decides about them and for some time after. */
+const waiting = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { integer, table } = dialect(sql)
+  yield* sql`
+    CREATE TABLE waiting_devices (
+      id TEXT PRIMARY KEY,
+      came_ms ${integer} NOT NULL,
+      brought_by TEXT NOT NULL,
+      note TEXT NOT NULL,
+      decided_ms ${integer},
+      decision TEXT
+    ) ${table}`
+})
+
 export const centralMigrations = {
   "0001_common": commonTables,
   "0002_catalogue": catalogue,
@@ -338,5 +353,6 @@ export const centralMigrations = {
   "0009_opened": opened,
   "0010_receipts": receipts,
   "0011_origins": origins,
-  "0012_released": released
+  "0012_released": released,
+  "0013_waiting": waiting
 }

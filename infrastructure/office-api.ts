@@ -14,17 +14,23 @@ import {
 } from "effect/http-api"
 import type { Account } from "../application/ports.ts"
 import { CenterCompleteness } from "../domain/completeness.ts"
+import { Signed } from "../domain/enrolment.ts"
 import { Carrier, FleetFinding } from "../domain/fleet.ts"
 import { HistoryEntry } from "../domain/history.ts"
-import { EntityId } from "../domain/id.ts"
+import { DeviceId, Digest, EntityId, OrganisationId, Text } from "../domain/id.ts"
 import { OfficeRole } from "../domain/office-role.ts"
 import { Level } from "../domain/readiness.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { SPOKEN_MAX } from "../domain/spoken-words.ts"
+import { Brought } from "../domain/waiting.ts"
+import { officeFailure } from "./office-problem.ts"
 import { LoginPost } from "./runner-api.ts"
 import { failure } from "./runner-door.ts"
 
 const [P400, P401, P403] = [failure(400), failure(401), failure(403)]
 const P429 = failure(429)
+const P413 = failure(413)
+const [O404, O409] = [officeFailure(404), officeFailure(409)]
 
 export const OFFICE_COOKIE = "testferry-office"
 /** A search in the history is a device's id or a login. */
@@ -128,6 +134,99 @@ const historyQuery = {
   who: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(WHO_MAX)))
 }
 
+/** The notes of a stick: what more there is comes with the next try. */
+const NOTES_AT_ONCE = 200
+/** A file's name, by which the page says what became of it. */
+const FILE_NAME_MAX = 255
+/** A sentence or two that everybody at the office reads. */
+const REASON_MAX = 500
+
+const WaitingRequest = {
+  id: Digest,
+  name: Schema.String,
+  words: Schema.String,
+  program: Schema.String,
+  /** By the device's own clock. */
+  createdAt: Schema.Int,
+  cameAt: Schema.Int,
+  by: Schema.String
+}
+
+const Waiting = Schema.Struct({
+  now: Schema.Int,
+  waiting: Schema.Array(
+    Schema.Struct({
+      ...WaitingRequest,
+      /** What central knows of a device with this key already. */
+      known: Schema.NullOr(
+        Schema.Struct({
+          device: Schema.String,
+          name: Schema.String,
+          state: Schema.Literals(["active", "blocked", "revoked"])
+        })
+      )
+    })
+  ),
+  decided: Schema.Array(
+    Schema.Struct({
+      ...WaitingRequest,
+      state: Schema.Literals(["approved", "refused"]),
+      at: Schema.Int,
+      decidedBy: Schema.String,
+      device: Schema.NullOr(DeviceId),
+      organisations: Schema.Array(OrganisationId),
+      reason: Schema.String
+    })
+  ),
+  organisations: Schema.Array(OrganisationId),
+  /** What the school compares before it takes the answer. */
+  centralWords: Schema.String
+}).annotate({ identifier: "WaitingDevices" })
+
+const request = { id: Digest }
+
+/** For administrators: who lets a device in answers for what it may fetch. */
+const Devices = HttpApiGroup.make("office-devices")
+  .add(
+    HttpApiEndpoint.get("waiting", "/office/v1/waiting", { success: Waiting, error: P403 }),
+    HttpApiEndpoint.post("bring", "/office/v1/waiting", {
+      payload: Schema.Struct({
+        requests: Schema.Array(
+          Schema.Struct({
+            name: Schema.String.check(Schema.isMaxLength(FILE_NAME_MAX)),
+            note: Signed
+          })
+        ).check(Schema.isMaxLength(NOTES_AT_ONCE))
+      }).annotate({ identifier: "RequestsPost" }),
+      success: Schema.Struct({
+        brought: Schema.Array(Schema.Struct({ name: Schema.String, outcome: Brought }))
+      }),
+      error: [P400, P403, P413]
+    }),
+    HttpApiEndpoint.post("approve", "/office/v1/waiting/:id/approve", {
+      params: request,
+      payload: Schema.Struct({
+        /** As somebody heard them on the phone. */
+        words: Schema.String.check(Schema.isMaxLength(SPOKEN_MAX)),
+        organisation: Schema.NullOr(OrganisationId)
+      }).annotate({ identifier: "ApprovalPost" }),
+      success: Schema.Struct({ device: DeviceId, organisations: Schema.Array(OrganisationId) }),
+      error: [P400, P403, O404, O409]
+    }),
+    HttpApiEndpoint.post("refuse", "/office/v1/waiting/:id/refuse", {
+      params: request,
+      payload: Schema.Struct({ reason: Text(REASON_MAX) }).annotate({ identifier: "RefusalPost" }),
+      success: HttpApiSchema.NoContent,
+      error: [P400, P403, O404, O409]
+    }),
+    HttpApiEndpoint.get("answer", "/office/v1/waiting/:id/answer.zip", {
+      params: request,
+      success: HttpApiSchema.StreamUint8Array(),
+      error: [P403, O404]
+    })
+  )
+  .middleware(OfficeLoggedIn)
+
 const Access = HttpApiGroup.make("office-access").add(
   HttpApiEndpoint.post("login", "/office/v1/login", {
     payload: LoginPost,
@@ -171,13 +270,14 @@ const Pages = HttpApiGroup.make("office-pages")
 export const OfficeApi = HttpApi.make("testferry-office")
   .add(Access)
   .add(Pages)
+  .add(Devices)
   .annotateMerge(
     OpenApi.annotations({
       title: "Testferry central: the office's door",
       version: PROGRAM_VERSION,
       description:
         "What the page of the office asks of central: how the devices are, what has come home, and " +
-        "what happened. Nothing here needs the results key, and nothing here changes anything."
+        "what happened; and what administrators do there. Nothing here needs the results key."
     })
   )
 

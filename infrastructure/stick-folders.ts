@@ -14,7 +14,8 @@ import { parseVolumeName } from "../domain/volume-name.ts"
 import { MediaError } from "../domain/volume-refusal.ts"
 import { attempt } from "./media-file.ts"
 
-const STICK_FOLDER = "TESTFERRY"
+/** In the root of a stick; everything of ours lies below it. */
+export const STICK_FOLDER = "TESTFERRY"
 const DIRECTIONS = [
   ["c2d", "to-device"],
   ["d2c", "to-central"]

@@ -78,18 +78,23 @@ const decoded = (bytes: Uint8Array | undefined): string | undefined => {
  * Writes a note durably. Its signatures come first, so that one without them is never seen. A path
  * that is no note's is a defect.
  */
-export const writeNote: Medium["Service"]["putNote"] = (to, name, { signatures, text }) =>
+export const writeNote: Medium["Service"]["putNote"] = (to, name, note) =>
   Effect.gen(function* () {
     if (!PATH.test(name)) return yield* Effect.die(new RangeError(`not a note: ${name}`))
     const root = yield* rootFor(to)
     const file = path.join(root, name)
     yield* makeFolders(root, name.split("/").slice(0, -1))
-    for (const [at, sig] of signatureNames(file).entries()) {
-      const armor = signatures[at]
-      if (armor !== undefined) yield* writeWhole(sig, Buffer.from(armor, "latin1"))
-    }
-    yield* writeWhole(file, Buffer.from(text, "utf8"))
+    for (const { bytes, name: place } of noteFiles(file, note)) yield* writeWhole(place, bytes)
   }).pipe(Effect.mapError(mediaFailed))
+
+/** The files of a note that is called `name`, in the order in which they are written. */
+export const noteFiles = (name: string, { signatures, text }: Signed) => [
+  ...signatureNames(name).flatMap((place, at) => {
+    const armor = signatures[at]
+    return armor === undefined ? [] : [{ name: place, bytes: Buffer.from(armor, "latin1") }]
+  }),
+  { name, bytes: Buffer.from(text, "utf8") }
+]
 
 /** Says a failure of the medium in the words of the ports. */
 export const mediaFailed = ({ code, offset, path }: MediaError): MediaFailed =>

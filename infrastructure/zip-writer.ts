@@ -44,7 +44,6 @@ export const packed = (name: string, data: Uint8Array): PackedFile => {
 
 /** Writes the archive to a new file. Rejects with PackageRefused when it would be too large. */
 export const writeZip = async (path: string, files: ReadonlyArray<PackedFile>): Promise<void> => {
-  const directory: Array<Buffer> = []
   const total = files.reduce((sum, one) => sum + archiveBytes(one), END_BYTES)
   if (total > ARCHIVE_BYTES_MAX) {
     const detail =
@@ -53,23 +52,28 @@ export const writeZip = async (path: string, files: ReadonlyArray<PackedFile>): 
   }
   const file = await open(path, "wx", 0o600)
   try {
-    let at = 0
-    const write = async (bytes: Uint8Array) => {
-      await file.appendFile(bytes)
-      at += bytes.length
-    }
-    for (const one of files) {
-      const offset = at
-      await write(localHeader(one))
-      for await (const bytes of one.bytes()) await write(bytes)
-      directory.push(directoryHeader(one, offset))
-    }
-    const start = at
-    for (const header of directory) await write(header)
-    await write(endRecord(files.length, at - start, start))
+    for await (const bytes of zipPieces(files)) await file.appendFile(bytes)
   } finally {
     await file.close()
   }
+}
+
+/** The bytes of the archive, in their order; nobody has looked at how many there are. */
+export async function* zipPieces(files: ReadonlyArray<PackedFile>): AsyncGenerator<Uint8Array> {
+  const directory: Array<Buffer> = []
+  let at = 0
+  const counted = (bytes: Uint8Array) => {
+    at += bytes.length
+    return bytes
+  }
+  for (const one of files) {
+    directory.push(directoryHeader(one, at))
+    yield counted(localHeader(one))
+    for await (const bytes of one.bytes()) yield counted(bytes)
+  }
+  const start = at
+  for (const header of directory) yield counted(header)
+  yield endRecord(files.length, at - start, start)
 }
 
 const LOCAL_BYTES = 30
