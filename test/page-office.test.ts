@@ -1,78 +1,15 @@
 import fs from "node:fs"
-import { fileURLToPath } from "node:url"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { chromium, type Page } from "playwright-core"
+import { HAS_BROWSER } from "./support/browser.ts"
 import * as DoorSupport from "./support/door.ts"
-import { Door } from "./support/door.ts"
-import { layerDesk, PASSWORD } from "./support/office-desk.ts"
-
-/** Where there is no browser, nothing can be said of it. */
-const BROWSER = process.env.TESTFERRY_CHROMIUM ?? "/usr/bin/chromium"
-const FLAGS = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-]
-/** A folder for pictures of each view, where somebody wants to look at them. */
-const PICTURES = process.env.TESTFERRY_PICTURES
-
-const browser = Effect.acquireRelease(
-  Effect.promise(() => chromium.launch({ executablePath: BROWSER, args: FLAGS })),
-  (opened) => Effect.promise(() => opened.close())
-)
-
-const AXE = fs.readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
-
-/** What axe finds wrong with the page as it is now. */
-const faults = async (page: Page, name: string): Promise<ReadonlyArray<string>> => {
-  if (PICTURES !== undefined) await page.screenshot({ path: `${PICTURES}/${name}.png` })
-  await page.evaluate(AXE)
-  // Runs in the browser.
-  const found: unknown = await page.evaluate(
-    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ' ' + nodes[0].html))"
-  )
-  const smallest: unknown = await page.evaluate(
-    "Math.min(...[...document.querySelectorAll('#app *')].map((one) => parseFloat(getComputedStyle(one).fontSize)))"
-  )
-  assert.isAtLeast(Number(smallest), 18, name)
-  return Array.isArray(found) ? found.map((fault) => `${name}: ${fault}`) : [`${name}: no answer`]
-}
-
-const openPage = Effect.fnUntraced(function* (locale: string) {
-  const { baseUrl } = yield* Door
-  const opened = yield* browser
-  const complaints: Array<string> = []
-  const page = yield* Effect.promise(() =>
-    opened.newPage({
-      locale,
-      ignoreHTTPSErrors: true,
-      viewport: { width: 1400, height: 900 }
-    })
-  )
-  page.on("pageerror", (error) => complaints.push(error.message))
-  page.on("console", (message) => {
-    if (/Content Security Policy/u.test(message.text())) complaints.push(message.text())
-  })
-  page.on("request", (request) => {
-    if (!/^(?:data|blob):/u.test(request.url()) && !request.url().startsWith(baseUrl)) {
-      complaints.push(request.url())
-    }
-  })
-  yield* Effect.promise(() => page.goto(`${baseUrl}/office`))
-  return { page, complaints }
-})
-
-const enter = async (page: Page, login: string) => {
-  await page.locator("#login").fill(login)
-  await page.locator("#password").fill(PASSWORD)
-  await page.keyboard.press("Enter")
-  await page.locator(".office tbody tr").first().waitFor()
-}
+import { layerDesk } from "./support/office-desk.ts"
+import { enter, faults, openPage } from "./support/office-page.ts"
 
 /** The browser may keep its connections: closing must not wait for them. */
 const desk = DoorSupport.layer(layerDesk, { grace: "1 second" })
 
-describe.runIf(fs.existsSync(BROWSER))("somebody at the office's page", () =>
+describe.runIf(HAS_BROWSER)("somebody at the office's page", () =>
   layer(desk, { excludeTestServices: true })((it) => {
     it.effect(
       "sees who is behind and why, filters by keyboard, and finds no fault with any view",
@@ -128,7 +65,7 @@ describe.runIf(fs.existsSync(BROWSER))("somebody at the office's page", () =>
           yield* Effect.promise(async () => {
             await enter(page, "root")
             await page.getByText(/^En retard de 2 changements depuis le/u).waitFor()
-            assert.strictEqual(await page.locator("nav.tabs button").count(), 5)
+            assert.strictEqual(await page.locator("nav.tabs button").count(), 7)
             assert.strictEqual(await page.getByText("Résultats ouverts").count(), 0)
             await page.getByRole("button", { name: "English" }).click()
             await page.getByText(/^Behind by 2 changes since/u).waitFor()

@@ -13,19 +13,24 @@ export class Trouble extends Error {
 /** So that a device that hangs is noticed while somebody still sits in front of it. */
 const PATIENCE_MILLIS = 20_000
 
-const call = async (method, path, body) => {
+/** A file takes its time on a slow line, and central up to a minute with what is in it. */
+const PATIENCE_FILE_MILLIS = 180_000
+
+const call = async (method, path, body, file) => {
   let answer
   try {
     answer = await fetch(path, {
       method,
       credentials: "same-origin",
       cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE_MILLIS),
+      signal: AbortSignal.timeout(file === undefined ? PATIENCE_MILLIS : PATIENCE_FILE_MILLIS),
       headers: {
         "testferry-page": "1",
-        ...(body === undefined ? {} : { "content-type": "application/json" })
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(file === undefined ? {} : { "content-type": "text/csv" })
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(file === undefined ? {} : { body: file })
     })
   } catch {
     throw new Trouble(0, "unreachable", "")
@@ -45,7 +50,9 @@ const call = async (method, path, body) => {
 export const doorAt = (base) => ({
   get: (path) => call("GET", `${base}${path}`),
   post: (path, body) => call("POST", `${base}${path}`, body),
-  put: (path, body) => call("PUT", `${base}${path}`, body)
+  put: (path, body) => call("PUT", `${base}${path}`, body),
+  /** The bytes of a file, as they are. */
+  send: (path, file) => call("POST", `${base}${path}`, undefined, file)
 })
 
 /** The door for test-takers. */

@@ -7,7 +7,7 @@ import { languageNow, t } from "./words.mjs"
 /** What was chosen stays while somebody looks at something else. */
 const chosen = { level: "", verb: "", outcome: "", who: "" }
 
-export const showFleet = async (place, get) => {
+export const showFleet = async (place, { get }) => {
   const { devices, now } = await get(`/fleet?language=${languageNow()}`)
   const draw = () => {
     const shown = devices.filter(({ level }) => chosen.level === "" || level !== "ready")
@@ -75,7 +75,7 @@ const FLEET = [
   { head: "missingHead", figure: true, of: ({ missing }) => number(missing) }
 ]
 
-export const showCompleteness = async (place, get) => {
+export const showCompleteness = async (place, { get }) => {
   const { deliveries } = await get("/completeness")
   const rows = deliveries.flatMap((one) => [
     one,
@@ -105,7 +105,7 @@ const COMPLETENESS = [
   figureOf("without", ({ without }) => without)
 ]
 
-export const showResults = async (place, get) => {
+export const showResults = async (place, { get }) => {
   const { aside, bundles, states } = await get(`/results?language=${languageNow()}`)
   place.replaceChildren(
     el("h2", {}, t("statesTitle")),
@@ -147,7 +147,7 @@ const VERBS = [
 ]
 const OUTCOMES = ["done", "unchanged", "incomplete", "refused", "failed", "cancelled"]
 
-export const showHistory = async (place, get) => {
+export const showHistory = async (place, { get }) => {
   const found = el("div", {})
   const save = el("a", { class: "save", download: "history.csv" }, t("export"))
   const query = () => {
@@ -195,7 +195,7 @@ const HISTORY = [
   { head: "reason", of: ({ reason }) => reason }
 ]
 
-export const showManagers = async (place, get) => {
+export const showManagers = async (place, { get }) => {
   const { managers } = await get("/managers")
   place.replaceChildren(
     el("h2", {}, t("tab_managers")),
@@ -211,7 +211,7 @@ const MANAGERS = [
   { head: "organisation", of: ({ organisation }) => organisation ?? t("noOrganisation") }
 ]
 
-export const showOpened = async (place, get) => {
+export const showOpened = async (place, { get }) => {
   const { more, results } = await get("/opened")
   place.replaceChildren(
     el("h2", {}, t("tab_opened")),

@@ -11,14 +11,17 @@ import {
   showOpened,
   showResults
 } from "./office-views.mjs"
+import { showWaiting } from "./office-waiting.mjs"
 import "./office-words.mjs"
+import "./office-act-words.mjs"
 import { moment } from "./units.mjs"
 import { speak, t } from "./words.mjs"
 
-const { get, post } = doorAt("/office/v1")
+const { get, post, send } = doorAt("/office/v1")
 
 const TABS = {
   fleet: showFleet,
+  waiting: showWaiting,
   completeness: showCompleteness,
   results: showResults,
   history: showHistory,
@@ -26,9 +29,9 @@ const TABS = {
   opened: showOpened
 }
 /** What only some may see has a tab for these only; central refuses it to others all the same. */
-const OF_ROLE = { opened: "results-officer" }
+const OF_ROLE = { opened: "results-officer", waiting: "administrator" }
 
-const desk = { me: null, tab: "fleet" }
+const desk = { me: null, tab: "fleet", busy: false }
 
 const start = async () => {
   try {
@@ -104,12 +107,39 @@ const showDesk = () => {
   look()
 }
 
+/**
+ * Does one thing that changes something: `done(answer)`, or `failed(text, code)` in the words of the
+ * page; nothing twice, however often somebody clicks.
+ */
+const act = async (doing, done, failed) => {
+  if (desk.busy) return
+  desk.busy = true
+  try {
+    const answer = await doing()
+    desk.busy = false
+    await done(answer)
+  } catch (trouble) {
+    if (trouble.status === 401) return showLogin(t("officeIdle"))
+    failed(actMessage(trouble), trouble.code)
+  } finally {
+    desk.busy = false
+  }
+}
+
+/** What central refused has words of its own; the rest is said as everywhere. */
+const actMessage = (trouble) => {
+  const said = t(`x_${trouble.code}`, { detail: trouble.detail })
+  return said === `x_${trouble.code}` ? messageOf(trouble) : said
+}
+
+const door = { get, post, send, act }
+
 /** Never by itself: whoever has left the desk is logged out after some minutes. */
 const look = async () => {
   const { tab } = desk
   const place = document.getElementById("view")
   try {
-    const now = await TABS[tab](place, get)
+    const now = await TABS[tab](place, { ...door, look })
     // Somebody has gone on to another view meanwhile.
     if (!place.isConnected) return
     document.getElementById("asof").textContent = t("asOf", { time: moment(now ?? Date.now()) })

@@ -12,7 +12,7 @@ import { factsOf } from "../../domain/opening.ts"
 import { newIdentity } from "../../infrastructure/age-file.ts"
 import { freshFolder } from "./database.ts"
 import * as Office from "./office.ts"
-import { layerEmbedded } from "./real-central.ts"
+import * as Real from "./real-central.ts"
 import { resultDocument, type TestDevice, testDevice } from "./results.ts"
 import { enter, putResult } from "./sealed-records.ts"
 
@@ -179,4 +179,17 @@ const aside = Effect.gen(function* () {
   )
 })
 
-export const layerDesk = Layer.effectDiscard(fill).pipe(Layer.provideMerge(layerEmbedded))
+export const layerDesk = Layer.effectDiscard(fill).pipe(Layer.provideMerge(Real.layerEmbedded))
+
+/** A central with people at its office, two organisations and nothing else. */
+export const layerClerks = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* account("root", "administrator")
+    yield* account("riva", "administrator")
+    yield* account("rosa", "results-officer")
+    yield* Real.importCenters([
+      ["School", SCHOOL],
+      ["Other", OrganisationId.make("123")]
+    ])
+  })
+).pipe(Layer.provideMerge(Real.layerEmbedded))
