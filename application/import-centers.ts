@@ -9,7 +9,7 @@ import { Clock, Effect, Stream } from "effect"
 import { canonical } from "../domain/canonical.ts"
 import type { EntityId } from "../domain/id.ts"
 import { OrganisationId } from "../domain/id.ts"
-import { emptyReport, type RowOutcome, reportWith } from "../domain/import-report.ts"
+import { emptyReport, lost, type RowOutcome, reportWith } from "../domain/import-report.ts"
 import { CenterRecord, centerName, type PersonRecord, personName } from "../domain/record.ts"
 import type { RosterItem, TestCenterRow } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
@@ -17,6 +17,7 @@ import {
   ensureOrganisations,
   type Imported,
   type ImportJob,
+  isApplicable,
   problem,
   rememberImport
 } from "./import.ts"
@@ -53,11 +54,11 @@ export const importCenters = Effect.fn("importCenters")(function* <E>(
       const changed = records.flatMap((record, at) =>
         record === undefined || outcomes[at]?._tag === "Unchanged" ? [] : [record]
       )
-      if (job.dryRun || (summary.failed > 0 && !job.keepGoing)) {
+      if (!isApplicable(job, summary)) {
         return { report: summary, applied: false, offered: 0 } satisfies Imported
       }
       const offered = yield* put(changed)
-      yield* rememberImport("test-center", job.name, summary, began)
+      yield* rememberImport("test-center", job, summary, began)
       return { report: summary, applied: true, offered } satisfies Imported
     })
   )
@@ -200,5 +201,12 @@ const outcomeOf = (item: Item, known: Known, record: CenterRecord | undefined): 
   if (item._tag === "Refused") return { _tag: "Failed", line, problems: item.problems }
   const before = known.centers.get(nameIn(item.row, item.row.label))
   if (before === undefined || record === undefined) return { _tag: "Created", line }
-  return { _tag: canonical(before) === canonical(record) ? "Unchanged" : "Updated", line }
+  if (canonical(before) === canonical(record)) return { _tag: "Unchanged", line }
+  return { _tag: "Updated", line, ...lost(listed(before), listed(record)) }
 }
+
+const listed = ({ administrators, proctors, subCenters }: CenterRecord) => [
+  ...administrators,
+  ...proctors,
+  ...subCenters
+]

@@ -8,7 +8,7 @@
 import { Clock, DateTime, Effect, Schema, Stream } from "effect"
 import { canonical } from "../domain/canonical.ts"
 import { EntityId, OrganisationId } from "../domain/id.ts"
-import { emptyReport, type RowOutcome, reportWith } from "../domain/import-report.ts"
+import { emptyReport, lost, type RowOutcome, reportWith } from "../domain/import-report.ts"
 import {
   type CatalogueRecord,
   EligibilityRecord,
@@ -64,7 +64,7 @@ export const importEligibilities = Effect.fn("importEligibilities")(function* <E
       )
       yield* applicable(job, summary)
       const offered = yield* refreshConcerned(before, ids)
-      yield* rememberImport("eligibility", job.name, summary, began)
+      yield* rememberImport("eligibility", job, summary, began)
       return { report: summary, applied: true, offered } satisfies Imported
     })
   )
@@ -99,8 +99,12 @@ const judgePiece = Effect.fnUntraced(function* (
     const record = EligibilityRecord.make({ kind: "eligibility", id, ...one.body })
     const unchanged = before !== undefined && canonical(before) === canonical(record)
     if (!unchanged) records.push(record)
-    const tag = before === undefined ? "Created" : unchanged ? "Unchanged" : "Updated"
-    outcomes.push({ _tag: tag, line: one.line })
+    if (before === undefined) outcomes.push({ _tag: "Created", line: one.line })
+    else if (unchanged) outcomes.push({ _tag: "Unchanged", line: one.line })
+    else {
+      const had = before.kind === "eligibility" ? before.testTakers : []
+      outcomes.push({ _tag: "Updated", line: one.line, ...lost(had, record.testTakers) })
+    }
   }
   return { outcomes, records }
 })

@@ -20,6 +20,7 @@ import {
   type Imported,
   type ImportJob,
   inOneTransaction,
+  isApplicable,
   problem,
   rememberImport
 } from "./import.ts"
@@ -58,9 +59,9 @@ type Row = Extract<RosterItem<UserRow>, { readonly _tag: "Row" }>
 export const importPeople = Effect.fn("importPeople")(function* <E>(job: PeopleJob<E>) {
   const began = yield* Clock.currentTimeMillis
   const checked = yield* checkPeople(job)
-  const refusedAll = checked.report.failed > 0 && !job.keepGoing
-  if (job.dryRun || refusedAll) {
-    return { report: checked.report, applied: false, offered: 0 } satisfies Imported
+  if (!isApplicable(job, checked.report)) {
+    const passwords = { toMake: checked.generated, toWrap: checked.wraps }
+    return { report: checked.report, applied: false, offered: 0, passwords } satisfies Imported
   }
   if (checked.generated > 0 && Option.isNone(job.sheet)) {
     return yield* new PasswordSheetNeeded({ people: checked.generated })
@@ -191,10 +192,13 @@ const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: nu
   return yield* inOneTransaction(
     Effect.gen(function* () {
       let summary = emptyReport
+      // As a dry run sees them, which tries no passwords.
+      let seen = emptyReport
       const concerned = new Set<OrganisationId>()
       yield* Stream.runForEach(job.read(), (piece) =>
         Effect.gen(function* () {
-          const outcomes = yield* putPeople(job, piece.items, concerned)
+          const { looked, outcomes } = yield* putPeople(job, piece.items, concerned)
+          seen = reportWith(seen, looked)
           summary = reportWith(summary, outcomes)
           yield* report({
             kind: "people",
@@ -207,9 +211,9 @@ const applyPeople = Effect.fnUntraced(function* <E>(job: PeopleJob<E>, began: nu
         })
       )
       // Rows can go bad while others are wrapped: a login becomes somebody else's.
-      yield* applicable(job, summary)
+      yield* applicable({ ...job, agreed: () => job.agreed?.(seen) ?? true }, summary)
       const offered = yield* refresh(concerned)
-      yield* rememberImport(job.kind, job.name, summary, began)
+      yield* rememberImport(job.kind, job, summary, began)
       yield* work.forget(job.file)
       yield* work.forgetOutside(began - WORK_MILLIS, began + WORK_MILLIS)
       return { report: summary, applied: true, offered } satisfies Imported
@@ -227,8 +231,10 @@ const putPeople = Effect.fnUntraced(function* <E>(
   const paid = yield* paidFor(job.file, items, known)
   const records: Array<PersonRecord> = []
   const outcomes: Array<RowOutcome> = []
-  for (const item of items) {
-    const became = outcome(item, job.kind, known)
+  const looked = items.map((item) => outcome(item, job.kind, known))
+  for (const [at, item] of items.entries()) {
+    const became = looked[at]
+    if (became === undefined) continue
     if (item._tag !== "Row" || became._tag === "Failed") {
       outcomes.push(became)
       continue
@@ -249,7 +255,7 @@ const putPeople = Effect.fnUntraced(function* <E>(
   const created = yield* ensureOrganisations(records.flatMap((record) => record.organisation ?? []))
   yield* catalogue.put(records)
   for (const one of yield* catalogue.concerned([...ids, ...created])) concerned.add(one)
-  return outcomes
+  return { looked, outcomes }
 })
 
 /** What would become of a row, as far as it can be told without its password. */

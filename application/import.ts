@@ -30,6 +30,10 @@ export interface ImportJob<Row, E> {
   readonly keepGoing: boolean
   /** What the operator calls it: the file's name. */
   readonly name: string
+  /** Who imports, for the history; the operator at the server unless it is said. */
+  readonly who?: string
+  /** Whether it comes to what somebody has looked at and agreed to; if not, nothing is done. */
+  readonly agreed?: (report: ImportReport) => boolean
 }
 
 export interface Imported {
@@ -37,6 +41,8 @@ export interface Imported {
   readonly applied: boolean
   /** Changes appended to the feeds of the organisations concerned. */
   readonly offered: number
+  /** Of people: passwords that central must make, and all that cost a derivation. */
+  readonly passwords?: { readonly toMake: number; readonly toWrap: number }
 }
 
 /** Rolls back an import that was judged inside its transaction and is not to be applied. */
@@ -50,10 +56,18 @@ class NotApplied {
 
 /** Goes on with an import that is to be applied; ends any other inside `inOneTransaction`. */
 export const applicable = (
-  { dryRun, keepGoing }: { readonly dryRun: boolean; readonly keepGoing: boolean },
+  job: Applicable,
   report: ImportReport
 ): Effect.Effect<void, NotApplied> =>
-  dryRun || (report.failed > 0 && !keepGoing) ? Effect.fail(new NotApplied(report)) : Effect.void
+  isApplicable(job, report) ? Effect.void : Effect.fail(new NotApplied(report))
+
+type Applicable = Pick<ImportJob<never, never>, "agreed" | "dryRun" | "keepGoing">
+
+/** Whether an import that comes to this may be applied. */
+export const isApplicable = (
+  { agreed, dryRun, keepGoing }: Applicable,
+  report: ImportReport
+): boolean => !dryRun && (report.failed === 0 || keepGoing) && (agreed?.(report) ?? true)
 
 /** Does all of an import, or, where it was found not to be applicable, nothing but report. */
 export const inOneTransaction = <E, R>(work: Effect.Effect<Imported, E | NotApplied, R>) =>
@@ -95,7 +109,7 @@ export const ensureOrganisations = Effect.fn("ensureOrganisations")(function* (
 /** Remembers an import in the history. */
 export const rememberImport = Effect.fn("rememberImport")(function* (
   kind: Kind,
-  name: string,
+  { name, who = "operator" }: { readonly name: string; readonly who?: string },
   report: ImportReport,
   began: number
 ) {
@@ -110,7 +124,7 @@ export const rememberImport = Effect.fn("rememberImport")(function* (
   yield* history.append({
     at: now,
     verb: "import",
-    who: "operator",
+    who,
     device: null,
     organisation: null,
     outcome: report.failed > 0 ? "incomplete" : "done",

@@ -11,7 +11,8 @@ export const PROBLEMS_KEPT_MAX = 1_000
 /** What became of one row. */
 export const RowOutcome = Schema.TaggedUnion({
   Created: { line: Schema.Int },
-  Updated: { line: Schema.Int },
+  /** `removed`: names that were listed here before and are not any more. */
+  Updated: { line: Schema.Int, removed: Schema.optionalKey(Schema.Int) },
   Unchanged: { line: Schema.Int },
   Failed: { line: Schema.Int, problems: Schema.Array(RowProblem) }
 })
@@ -23,6 +24,8 @@ export const ImportReport = Schema.Struct({
   updated: Schema.Natural,
   unchanged: Schema.Natural,
   failed: Schema.Natural,
+  /** People and centers that rows do not list any more: what they had by that, they lose. */
+  removed: Schema.Natural,
   problems: Schema.Array(RowProblem),
   problemsLeftOut: Schema.Natural
 })
@@ -33,6 +36,7 @@ export const emptyReport: ImportReport = {
   updated: 0,
   unchanged: 0,
   failed: 0,
+  removed: 0,
   problems: [],
   problemsLeftOut: 0
 }
@@ -51,6 +55,10 @@ export const reportWith = (
     updated: report.updated + count("Updated"),
     unchanged: report.unchanged + count("Unchanged"),
     failed: report.failed + count("Failed"),
+    removed: outcomes.reduce(
+      (sum, outcome) => sum + (outcome._tag === "Updated" ? (outcome.removed ?? 0) : 0),
+      report.removed
+    ),
     problems: [...report.problems, ...kept],
     problemsLeftOut: report.problemsLeftOut + found.length - kept.length
   }
@@ -61,8 +69,19 @@ export const reportLines = (report: ImportReport): ReadonlyArray<string> => [
   ...report.problems.map(problemLine),
   ...(report.problemsLeftOut > 0 ? [`… and ${report.problemsLeftOut} more problems`] : []),
   `${report.created} created, ${report.updated} updated, ` +
-    `${report.unchanged} unchanged, ${report.failed} refused`
+    `${report.unchanged} unchanged, ${report.failed} refused`,
+  ...(report.removed > 0 ? [`${report.removed} names are listed no more, and lose access`] : [])
 ]
+
+/** How many of the names before are not among those after. */
+export const lost = (
+  before: ReadonlyArray<string>,
+  after: ReadonlyArray<string>
+): { readonly removed?: number } => {
+  const still = new Set(after)
+  const removed = before.filter((name) => !still.has(name)).length
+  return removed > 0 ? { removed } : {}
+}
 
 /** One problem as a line: `line 14, column "Login": is empty, but must have a value`. */
 export const problemLine = (problem: RowProblem): string => {

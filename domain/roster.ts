@@ -23,6 +23,10 @@ export const UserType = Schema.Literals([
 ])
 export type UserType = typeof UserType.Type
 
+/** Everything that a roster file can be about. */
+export const RosterKind = Schema.Literals(["test-centers", "eligibilities", ...UserType.literals])
+export type RosterKind = typeof RosterKind.Type
+
 /**
  * One user. Without `password` a new user gets a generated one and a known user keeps theirs.
  * `login` is as written; two logins are the same when their `loginKey` is.

@@ -1,7 +1,7 @@
 /** What an operator can ask of central: each command decodes, calls one verb, and words its errors. */
 import os from "node:os"
-import { Clock, Effect, Option, Schema, Stream } from "effect"
-import type { Imported, ImportJob } from "../application/import.ts"
+import { Clock, Effect, Option, Schema } from "effect"
+import type { Imported } from "../application/import.ts"
 import { importCenters } from "../application/import-centers.ts"
 import { importEligibilities } from "../application/import-eligibilities.ts"
 import { importPeople } from "../application/import-people.ts"
@@ -11,13 +11,11 @@ import { preparePackage } from "../application/prepare-package.ts"
 import { deliveryId, publish } from "../application/publish.ts"
 import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
-import { LABEL_MAX, type PersonKind } from "../domain/entity.ts"
+import { LABEL_MAX } from "../domain/entity.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { DeliveryName, Digest, EntityId, Millis, OrganisationId, Text } from "../domain/id.ts"
 import { ImportReport, problemLine } from "../domain/import-report.ts"
-import { acceptablePassword } from "../domain/password.ts"
-import { eligibilities, type Roster, testCenters, UserType, users } from "../domain/roster.ts"
-import type { CsvRefused, CsvUnreadable } from "../infrastructure/csv-reader.ts"
+import { eligibilities, testCenters, UserType, users } from "../domain/roster.ts"
 import type { SheetRefused } from "../infrastructure/password-sheet.ts"
 import { accountsAdd } from "./account-commands.ts"
 import { approveCommands } from "./approve-commands.ts"
@@ -32,6 +30,7 @@ import { fromConverterMissing, fromNoSpace, fromPackage } from "./refusals.ts"
 import { resultsKeyCommands } from "./results-key-commands.ts"
 import { fromRevoke, revocationCommands } from "./revocation-commands.ts"
 import { rootCommands } from "./root-commands.ts"
+import { fromCsv, KIND_OF, loadReader, rosterJob, whyNotAcceptable } from "./roster-jobs.ts"
 import type { CentralPorts } from "./wiring.ts"
 
 const Imported_ = Schema.Struct({
@@ -286,27 +285,6 @@ export const centralHistory = defineCommand({
   })
 })
 
-const KIND_OF: Readonly<Record<UserType, PersonKind>> = {
-  "test-taker": "test-taker",
-  proctor: "proctor",
-  "test-center-admin": "administrator",
-  "sync-manager": "sync-manager"
-}
-
-/** Loaded when a file is read: most commands read none. */
-const loadReader = Effect.promise(() => import("../infrastructure/csv-reader.ts"))
-
-const rosterJob = <Row>(
-  args: { readonly file: string; readonly dryRun: boolean; readonly keepGoing: boolean },
-  roster: Roster<Row>
-): ImportJob<Row, CsvUnreadable | CsvRefused> => ({
-  read: () =>
-    Stream.unwrap(Effect.map(loadReader, ({ readRoster }) => readRoster(args.file, roster))),
-  dryRun: args.dryRun,
-  keepGoing: args.keepGoing,
-  name: args.file.split("/").at(-1) ?? args.file
-})
-
 /** A refused file is a refusal; good rows kept beside bad ones leave items behind (status 3). */
 const answered = (
   args: { readonly file: string; readonly dryRun: boolean },
@@ -327,26 +305,6 @@ const answered = (
     })
   )
 }
-
-const whyNotAcceptable = (password: string): string | undefined =>
-  acceptablePassword(password)
-    ? undefined
-    : "must have 15 characters or more; leave the cell empty to have a strong one made"
-
-const fromCsv = (error: CsvUnreadable | CsvRefused): Refused =>
-  error._tag === "CsvUnreadable"
-    ? new Refused({
-        code: "E_FILE",
-        what: "Nothing was imported.",
-        why: `${error.file} can't be read: ${error.reason}.`,
-        todo: "Check the name of the file."
-      })
-    : new Refused({
-        code: "E_CSV",
-        what: `${error.file} was not imported; nothing was changed.`,
-        why: error.problems.map(problemLine).join("\n"),
-        todo: "Correct the file and import it again."
-      })
 
 const fromSheet = ({ file, reason }: SheetRefused): Refused =>
   new Refused({

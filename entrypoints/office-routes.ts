@@ -22,6 +22,7 @@ import {
   officerOf
 } from "./office-access.ts"
 import { layerOfficeDevices } from "./office-devices.ts"
+import { layerOfficeImports } from "./office-imports.ts"
 import type { LoginLimits } from "./runner-access.ts"
 
 /** What a page can show and a person can read; the table has all. */
@@ -30,7 +31,7 @@ const HISTORY_SHOWN = 500
 /** The office's door, as further routes of central's server. */
 export const layerOfficeDoor = (limits?: LoginLimits) =>
   HttpApiBuilder.layer(OfficeApi, { openapiPath: "/office/openapi.json" }).pipe(
-    Layer.provide([layerOfficeAccess(limits), layerPages, layerOfficeDevices]),
+    Layer.provide([layerOfficeAccess(limits), layerPages, layerOfficeDevices, layerOfficeImports]),
     Layer.provide(layerOfficeLoggedIn)
   )
 

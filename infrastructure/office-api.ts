@@ -18,9 +18,11 @@ import { Signed } from "../domain/enrolment.ts"
 import { Carrier, FleetFinding } from "../domain/fleet.ts"
 import { HistoryEntry } from "../domain/history.ts"
 import { DeviceId, Digest, EntityId, OrganisationId, Text } from "../domain/id.ts"
+import { ImportReport } from "../domain/import-report.ts"
 import { OfficeRole } from "../domain/office-role.ts"
 import { Level } from "../domain/readiness.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
+import { RosterKind } from "../domain/roster.ts"
 import { SPOKEN_MAX } from "../domain/spoken-words.ts"
 import { Brought } from "../domain/waiting.ts"
 import { officeFailure } from "./office-problem.ts"
@@ -31,6 +33,7 @@ const [P400, P401, P403] = [failure(400), failure(401), failure(403)]
 const P429 = failure(429)
 const P413 = failure(413)
 const [O404, O409] = [officeFailure(404), officeFailure(409)]
+const [O413, O422] = [officeFailure(413), officeFailure(422)]
 
 export const OFFICE_COOKIE = "testferry-office"
 /** A search in the history is a device's id or a login. */
@@ -227,6 +230,34 @@ const Devices = HttpApiGroup.make("office-devices")
   )
   .middleware(OfficeLoggedIn)
 
+/** What came of a roster, or would come of it. */
+const RosterImport = Schema.Struct({
+  /** Names file and outcome together: what is imported must come to just this. */
+  seen: Digest,
+  applied: Schema.Boolean,
+  offered: Schema.Int,
+  report: ImportReport,
+  passwords: Schema.NullOr(Schema.Struct({ toMake: Schema.Int, toWrap: Schema.Int }))
+}).annotate({ identifier: "RosterImport" })
+
+/** The body is the file itself (`text/csv`), read only once its sender was let in. */
+const Imports = HttpApiGroup.make("office-imports")
+  .add(
+    HttpApiEndpoint.post("roster", "/office/v1/imports/:kind", {
+      params: { kind: RosterKind },
+      query: {
+        name: Schema.String.check(Schema.isMaxLength(FILE_NAME_MAX)),
+        /** Of the preview that somebody agreed to; without it nothing is changed. */
+        seen: Schema.optionalKey(Digest),
+        /** Leaves the refused lines out instead of refusing the file. */
+        keepGoing: Schema.optionalKey(Schema.Literal("yes"))
+      },
+      success: RosterImport,
+      error: [P400, P403, O409, O413, O422]
+    })
+  )
+  .middleware(OfficeLoggedIn)
+
 const Access = HttpApiGroup.make("office-access").add(
   HttpApiEndpoint.post("login", "/office/v1/login", {
     payload: LoginPost,
@@ -271,6 +302,7 @@ export const OfficeApi = HttpApi.make("testferry-office")
   .add(Access)
   .add(Pages)
   .add(Devices)
+  .add(Imports)
   .annotateMerge(
     OpenApi.annotations({
       title: "Testferry central: the office's door",
