@@ -12,50 +12,13 @@ import type { CentralPorts } from "../entrypoints/wiring.ts"
 import { sign } from "../infrastructure/sshsig.ts"
 import { freshFolder } from "./support/database.ts"
 import * as DoorSupport from "./support/door.ts"
-import { type Answer, Door } from "./support/door.ts"
-import { layerClerks, PASSWORD } from "./support/office-desk.ts"
+import { Door } from "./support/door.ts"
+import { layerClerks } from "./support/office-desk.ts"
+import { code, cookieOf, get, PAGE, post, rows } from "./support/office-door.ts"
 import { holder } from "./support/roots.ts"
 import { asking, unpacked } from "./support/stick-requests.ts"
 
 const SCHOOL = OrganisationId.make("0123")
-const PAGE = { "testferry-page": "1", "content-type": "application/json" }
-
-const cookies = new Map<string, string>()
-const cookieOf = Effect.fnUntraced(function* (login: string) {
-  const door = yield* Door
-  const known = cookies.get(login)
-  if (known !== undefined) return known
-  const answer = yield* door.knock({
-    method: "POST",
-    path: "/office/v1/login",
-    headers: PAGE,
-    body: JSON.stringify({ login, password: PASSWORD })
-  })
-  const cookie = answer.headers["set-cookie"]?.[0]?.split(";")[0] ?? ""
-  cookies.set(login, cookie)
-  return cookie
-})
-
-const get = Effect.fnUntraced(function* (path: string, login = "root") {
-  const door = yield* Door
-  const cookie = yield* cookieOf(login)
-  return yield* door.knock({ path: `/office/v1/${path}`, headers: { cookie } })
-})
-
-const post = Effect.fnUntraced(function* (
-  path: string,
-  body: unknown,
-  { headers = {}, login = "root" }: { headers?: Record<string, string>; login?: string } = {}
-) {
-  const door = yield* Door
-  const cookie = yield* cookieOf(login)
-  return yield* door.knock({
-    method: "POST",
-    path: `/office/v1/${path}`,
-    headers: { ...PAGE, cookie, ...headers },
-    body: JSON.stringify(body)
-  })
-})
 
 const bring = Effect.fnUntraced(function* (...notes: ReadonlyArray<Signed>) {
   const requests = notes.map((note, at) => ({ name: `${at}.json`, note }))
@@ -69,8 +32,6 @@ const idOf = Effect.fnUntraced(function* (name: string) {
   const found = (yield* waiting).find((one) => one.name === name)
   return found?.id ?? "nothing waits"
 })
-
-const code = ({ json, status }: Answer) => [status, json?.code]
 
 layer(DoorSupport.layer(layerClerks), { excludeTestServices: true })(
   "approvals at the office",
@@ -302,6 +263,3 @@ interface Waiting {
   readonly by: string
   readonly known: { readonly name: string; readonly state: string } | null
 }
-
-/** The form of these rows is what is tested. */
-const rows = <Row>(found: unknown) => found as ReadonlyArray<Row>
