@@ -121,5 +121,51 @@ describe.runIf(HAS_BROWSER)("an administrator at the office's page", () =>
         }),
       120_000
     )
+
+    it.effect(
+      "sees by keyboard what a file would do, mends nothing behind anybody's back, and imports it",
+      () =>
+        Effect.gen(function* () {
+          const roster = {
+            name: "centers.csv",
+            mimeType: "text/csv",
+            buffer: Buffer.from(
+              "label,organisation id,proctors\nNorth hall,0123,\nWest hall,0123,nobody\n"
+            )
+          }
+          const { complaints, page } = yield* openPage("en-GB")
+          yield* Effect.promise(async () => {
+            const found: Array<string> = []
+            await logIn(page, "Imports")
+            await page.getByLabel("CSV file").setInputFiles(roster)
+            await tabTo(page, "Show what would happen")
+            await page.keyboard.press("Enter")
+            await page.getByRole("heading", { name: "What centers.csv would do" }).waitFor()
+            await page.getByText("nobody has this login").waitFor()
+            found.push(...(await faults(page, "imports-preview")))
+            await tabTo(page, "Import now")
+            await page.keyboard.press("Enter")
+            await page.getByText("is imported").waitFor({ state: "detached" })
+            await page.getByLabel(/^Import the others/u).focus()
+            await page.keyboard.press("Space")
+            await tabTo(page, "Import now")
+            await page.keyboard.press("Enter")
+            await page.getByRole("heading", { name: "centers.csv is imported" }).waitFor()
+            found.push(...(await faults(page, "imports-done")))
+            await page.getByLabel("CSV file").setInputFiles({ ...roster, buffer: Buffer.from("x") })
+            await page.getByRole("button", { name: "Show what would happen" }).press("Enter")
+            await page.getByText(/must be the header/u).waitFor()
+            found.push(...(await faults(page, "imports-unusable")))
+            await page.getByRole("button", { name: "Français" }).click()
+            await page.getByLabel("Fichier CSV").setInputFiles(roster)
+            await page.getByRole("button", { name: "Montrer ce qui arriverait" }).click()
+            await page.getByText("Il n’y a rien à importer.").waitFor()
+            found.push(...(await faults(page, "imports-fr")))
+            assert.deepStrictEqual(found, [])
+          })
+          assert.deepStrictEqual(complaints, [])
+        }),
+      120_000
+    )
   })
 )

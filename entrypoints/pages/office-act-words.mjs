@@ -61,7 +61,57 @@ teach({
     "x_device-blocked": "The device {detail} was blocked or revoked. It can't be approved.",
     "x_bad-request": "Something in the form is missing or too long.",
     "x_too-large": "That is too much at once. Give fewer files.",
-    "x_wrong-person": "Only an administrator may do this."
+    "x_wrong-person": "Only an administrator may do this.",
+    tab_imports: "Imports",
+    importIntro:
+      "Give a CSV file with TAO's columns, and see what it would do. Nothing is changed before you say so.",
+    importPackages:
+      "Test packages are published at the server: testferry central publish. Files of more than 16 megabytes are imported there too.",
+    importKind: "What the file is about",
+    "i_test-centers": "Test centers",
+    "i_test-taker": "Test-takers",
+    i_proctor: "Proctors",
+    "i_test-center-admin": "Administrators of test centers",
+    "i_sync-manager": "Sync managers",
+    i_eligibilities: "Eligibilities: who may sit which test where",
+    importFile: "CSV file",
+    importLook: "Show what would happen",
+    importLooking: "Looking through the file…",
+    importPreview: "What {name} would do",
+    importCounts: "Lines of the file",
+    importWhat: "Lines",
+    n_created: "Would be created",
+    n_updated: "Would be changed",
+    n_unchanged: "Are so already",
+    n_failed: "Are refused",
+    importRemoved:
+      "{count} names are listed no more: these people or centers lose what they had by them.",
+    importProblems: "Refused lines",
+    importMore: "And {count} more.",
+    importLine: "Line",
+    importColumn: "Column",
+    importFound: "Found",
+    importMake:
+      "{count} people have no password in the file. Central makes those at the server only, where the sheet stays out of browsers: testferry central import users --passwords-out.",
+    importMany:
+      "{count} passwords are in the file. Here {max} at a time are possible; more take hours: testferry central import users.",
+    importPasswords: "{count} passwords are in the file. Those that are new replace the old ones.",
+    importNothing: "There is nothing to import.",
+    importLeaveOut: "Import the others, and leave out the {count} refused",
+    importNow: "Import now",
+    importing: "Importing…",
+    importDone: "{name} is imported",
+    importOffered: "Changes that devices will fetch: {count}.",
+    importNot: "Nothing was imported",
+    importUnusable: "The file can't be used",
+    x_changed:
+      "It would not be what you have looked at: the file or central's data changed meanwhile. Look at it again.",
+    "x_passwords-out": "Passwords would have to be made: {detail}. Import this at the server.",
+    "x_many-passwords": "There are too many passwords for this page: {detail}.",
+    "x_rows-refused": "Refused lines: {detail}.",
+    "x_file-large": "The file is too large for this page. Import it at the server.",
+    "x_file-refused": "{detail}",
+    x_unavailable: "It took too long, and nothing was changed. Import this file at the server."
   },
   fr: {
     tab_waiting: "Approbations",
@@ -123,6 +173,59 @@ teach({
       "L’appareil {detail} a été bloqué ou révoqué. Il ne peut pas être approuvé.",
     "x_bad-request": "Quelque chose manque ou est trop long dans le formulaire.",
     "x_too-large": "C’est trop à la fois. Donnez moins de fichiers.",
-    "x_wrong-person": "Seule l’administration peut faire cela."
+    "x_wrong-person": "Seule l’administration peut faire cela.",
+    tab_imports: "Importations",
+    importIntro:
+      "Donnez un fichier CSV avec les colonnes de TAO, et voyez ce qu’il ferait. Rien ne change avant que vous le disiez.",
+    importPackages:
+      "Les épreuves sont publiées sur le serveur : testferry central publish. Les fichiers de plus de 16 mégaoctets y sont importés aussi.",
+    importKind: "Ce que contient le fichier",
+    "i_test-centers": "Centres",
+    "i_test-taker": "Candidats",
+    i_proctor: "Surveillants",
+    "i_test-center-admin": "Responsables de centres",
+    "i_sync-manager": "Gestionnaires de synchronisation",
+    i_eligibilities: "Inscriptions : qui peut passer quelle épreuve où",
+    importFile: "Fichier CSV",
+    importLook: "Montrer ce qui arriverait",
+    importLooking: "Lecture du fichier…",
+    importPreview: "Ce que ferait {name}",
+    importCounts: "Lignes du fichier",
+    importWhat: "Lignes",
+    n_created: "Seraient créées",
+    n_updated: "Seraient changées",
+    n_unchanged: "Sont déjà ainsi",
+    n_failed: "Sont refusées",
+    importRemoved:
+      "{count} noms ne sont plus listés : ces personnes ou centres perdent ce qu’ils avaient par là.",
+    importProblems: "Lignes refusées",
+    importMore: "Et {count} de plus.",
+    importLine: "Ligne",
+    importColumn: "Colonne",
+    importFound: "Trouvé",
+    importMake:
+      "{count} personnes n’ont pas de mot de passe dans le fichier. Ceux-ci ne sont faits que sur le serveur, où la liste reste hors des navigateurs : testferry central import users --passwords-out.",
+    importMany:
+      "Il y a {count} mots de passe dans le fichier. Ici {max} à la fois sont possibles ; davantage prend des heures : testferry central import users.",
+    importPasswords:
+      "Il y a {count} mots de passe dans le fichier. Les nouveaux remplacent les anciens.",
+    importNothing: "Il n’y a rien à importer.",
+    importLeaveOut: "Importer les autres, sans les {count} refusées",
+    importNow: "Importer maintenant",
+    importing: "Importation…",
+    importDone: "{name} est importé",
+    importOffered: "Changements que les appareils récupéreront : {count}.",
+    importNot: "Rien n’a été importé",
+    importUnusable: "Le fichier n’est pas utilisable",
+    x_changed:
+      "Ce ne serait pas ce que vous avez vu : le fichier ou les données du bureau ont changé entre-temps. Regardez encore.",
+    "x_passwords-out":
+      "Il faudrait faire des mots de passe : {detail}. Importez ceci sur le serveur.",
+    "x_many-passwords": "Il y a trop de mots de passe pour cette page : {detail}.",
+    "x_rows-refused": "Lignes refusées : {detail}.",
+    "x_file-large": "Le fichier est trop grand pour cette page. Importez-le sur le serveur.",
+    "x_file-refused": "{detail}",
+    x_unavailable:
+      "Cela a pris trop de temps, et rien n’a changé. Importez ce fichier sur le serveur."
   }
 })

@@ -131,7 +131,7 @@ const waitingCard = (one, organisations, desk) => {
   return el(
     "article",
     { class: "asks", "aria-labelledby": `name-${key}` },
-    el("h3", { id: `name-${key}`, dir: "auto" }, name),
+    el("h3", { id: `name-${key}` }, el("bdi", {}, name)),
     el(
       "dl",
       {},

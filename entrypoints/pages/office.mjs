@@ -3,6 +3,7 @@ import { doorAt } from "./api.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
 import { loginTrouble, showLoginCard } from "./login.mjs"
+import { showImports } from "./office-imports.mjs"
 import {
   showCompleteness,
   showFleet,
@@ -26,10 +27,11 @@ const TABS = {
   results: showResults,
   history: showHistory,
   managers: showManagers,
+  imports: showImports,
   opened: showOpened
 }
 /** What only some may see has a tab for these only; central refuses it to others all the same. */
-const OF_ROLE = { opened: "results-officer", waiting: "administrator" }
+const OF_ROLE = { opened: "results-officer", waiting: "administrator", imports: "administrator" }
 
 const desk = { me: null, tab: "fleet", busy: false }
 
