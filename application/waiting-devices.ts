@@ -14,7 +14,7 @@ import type { Digest, OrganisationId } from "../domain/id.ts"
 import type { Brought } from "../domain/waiting.ts"
 import { answerRequest } from "./approve-device.ts"
 import { Atomic, Authority, Clients, Hashing, History } from "./ports.ts"
-import { type Decision, type KeptRequest, WaitingDevices } from "./waiting-ports.ts"
+import { type Answer, type Decision, type KeptRequest, WaitingDevices } from "./waiting-ports.ts"
 
 /** Six times a request with a name of 120 letters; more is something else. */
 export const REQUEST_CHARACTERS_MAX = 8_192
@@ -114,21 +114,26 @@ export const answerOf = Effect.fn("answerOf")(function* (id: Digest) {
 
 /**
  * Approves a request whose words were compared, once: also when two people do it at the same moment.
- * Fails with NoSuchRequest, AlreadyDecided, OrganisationUnclear or DeviceBlocked; the request waits on
- * after the last two.
+ * `deliver` puts the answer where it has to go; the page keeps it until somebody fetches it. Fails with
+ * NoSuchRequest, AlreadyDecided, OrganisationUnclear, DeviceBlocked, or as the delivery does; the
+ * request waits on after the last three.
  */
-export const approveWaiting = Effect.fn("approveWaiting")(function* (
+export const approveWaiting = Effect.fn("approveWaiting")(function* <E, R>(
   id: Digest,
-  options: { readonly organisation: OrganisationId | undefined; readonly who: string }
+  options: {
+    readonly organisation: OrganisationId | undefined
+    readonly who: string
+    readonly deliver: (answer: Answer) => Effect.Effect<void, E, R>
+  }
 ) {
   const { request } = yield* waitingRequest(id)
+  const { deliver, who } = options
   return yield* decideOnce(id, (now) =>
-    Effect.map(answerRequest(request, options), (approved) => ({
-      ...approved,
-      state: "approved" as const,
-      at: now,
-      by: options.who
-    }))
+    Effect.gen(function* () {
+      const approved = yield* answerRequest(request, options)
+      yield* deliver(approved.answer)
+      return { ...approved, state: "approved" as const, at: now, by: who }
+    })
   )
 })
 

@@ -6,7 +6,13 @@ import { Context, type Effect, type Option } from "effect"
 import type { Signed } from "../domain/enrolment.ts"
 import type { DeviceId, Digest, OrganisationId } from "../domain/id.ts"
 
-/** What somebody decided about a request. `answer` is what goes onto the stick. */
+/** What goes onto the stick. */
+export interface Answer {
+  readonly path: string
+  readonly note: Signed
+}
+
+/** What somebody decided about a request. */
 export type Decision =
   | {
       readonly state: "approved"
@@ -14,7 +20,7 @@ export type Decision =
       readonly by: string
       readonly device: DeviceId
       readonly organisations: ReadonlyArray<OrganisationId>
-      readonly answer: { readonly path: string; readonly note: Signed }
+      readonly answer: Answer
     }
   | {
       readonly state: "refused"

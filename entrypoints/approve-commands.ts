@@ -1,11 +1,19 @@
 /** Enrolment by stick at central: what asks on a stick, and the approval of one request. */
 import { Effect, Option, Schema } from "effect"
-import { approve, type OrganisationUnclear, requestsOn } from "../application/approve-device.ts"
+import {
+  type Approved as Approval,
+  approve,
+  type OrganisationUnclear,
+  requestsOn
+} from "../application/approve-device.ts"
+import { type MediaFailed, Medium } from "../application/bundle-ports.ts"
+import type { DeviceBlocked } from "../application/certify.ts"
 import { rootInForce } from "../application/change-root.ts"
 import { exportToDevice } from "../application/export-bundle.ts"
 import { Refused } from "../application/refused.ts"
 import { CUT_DEFAULTS } from "../application/send-bundle.ts"
-import { DeviceId, OrganisationId } from "../domain/id.ts"
+import { approveWaiting, waitingDevices } from "../application/waiting-devices.ts"
+import { DeviceId, Digest, OrganisationId } from "../domain/id.ts"
 import { fingerprintWords } from "../infrastructure/fingerprint.ts"
 import { fromBundle } from "./bundle-refusals.ts"
 import { defineCommand, ItemsLeft, type ServedCommand } from "./command.ts"
@@ -44,6 +52,72 @@ export const devicesRequests = defineCommand({
   })
 })
 
+const Waiting = Schema.Struct({
+  id: Digest,
+  name: Schema.String,
+  words: Schema.String,
+  createdAt: Schema.Int,
+  cameAt: Schema.Int,
+  by: Schema.String
+})
+
+/** Those that were brought at the office's page. */
+export const devicesWaiting = defineCommand({
+  name: "central devices waiting",
+  side: "central",
+  args: Schema.Struct({}),
+  report: Schema.Struct({ waiting: Schema.Array(Waiting) }),
+  run: Effect.fn("devicesWaiting")(function* () {
+    const { waiting } = yield* waitingDevices()
+    return {
+      waiting: waiting.map(({ by, cameAt, id, note, request: { createdAt, name } }) => ({
+        id,
+        name,
+        words: wordsOf(note.text),
+        createdAt,
+        cameAt,
+        by
+      }))
+    }
+  })
+})
+
+const Approved = Schema.Struct({
+  device: DeviceId,
+  organisations: Schema.Array(OrganisationId),
+  /** Why the first bundle is not on the stick, though the device is approved. */
+  bundle: Schema.NullOr(Refused),
+  exit: ItemsLeft
+})
+
+/** The same as `devicesApprove`, of a request that waits here; the answer goes to any stick. */
+export const devicesApproveWaiting = defineCommand({
+  name: "central devices approve waiting",
+  side: "central",
+  args: Schema.Struct({
+    id: Digest,
+    to: Schema.String,
+    organisation: Schema.NullOr(OrganisationId)
+  }),
+  report: Approved,
+  run: Effect.fn("devicesApproveWaiting")(function* ({ id, organisation, to }) {
+    const medium = yield* Medium
+    yield* Effect.mapError(rootInForce, fromNoRoot)
+    const { device, organisations } = yield* approveWaiting(id, {
+      organisation: organisation ?? undefined,
+      who: "operator",
+      deliver: ({ note, path }) => medium.putNote(to, path, note)
+    }).pipe(
+      Effect.catchTags({
+        NoSuchRequest: () => Effect.fail(notWaiting),
+        AlreadyDecided: () => Effect.fail(notWaiting),
+        ...COMMON
+      })
+    )
+    return yield* withBundle({ device, organisations }, to)
+  })
+})
+
 export const devicesApprove = defineCommand({
   name: "central devices approve",
   side: "central",
@@ -53,13 +127,7 @@ export const devicesApprove = defineCommand({
     text: Schema.String,
     organisation: Schema.NullOr(OrganisationId)
   }),
-  report: Schema.Struct({
-    device: DeviceId,
-    organisations: Schema.Array(OrganisationId),
-    /** Why the first bundle is not on the stick, though the device is approved. */
-    bundle: Schema.NullOr(Refused),
-    exit: ItemsLeft
-  }),
+  report: Approved,
   run: Effect.fn("devicesApprove")(function* ({ organisation, ...args }) {
     yield* Effect.mapError(rootInForce, fromNoRoot)
     const { device, organisations } = yield* approve({
@@ -68,14 +136,23 @@ export const devicesApprove = defineCommand({
     }).pipe(
       Effect.catchTags({
         RequestChanged: ({ path }) => Effect.fail(tampered(path)),
-        OrganisationUnclear: (error) => Effect.fail(unclear(error)),
-        DeviceBlocked: ({ device }) => Effect.fail(blocked(device)),
-        MediaFailed: ({ detail, path }) => Effect.fail(unwritable(path, detail))
+        ...COMMON
       })
     )
-    const bundle = yield* firstBundle(device, args.from)
-    return { device, organisations, bundle, ...(bundle === null ? {} : { exit: 3 as const }) }
+    return yield* withBundle({ device, organisations }, args.from)
   })
+})
+
+/** What both approvals may fail with. */
+const COMMON = {
+  OrganisationUnclear: (error: OrganisationUnclear) => Effect.fail(unclear(error)),
+  DeviceBlocked: ({ device }: DeviceBlocked) => Effect.fail(blocked(device)),
+  MediaFailed: ({ detail, path }: MediaFailed) => Effect.fail(unwritable(path, detail))
+}
+
+const withBundle = Effect.fnUntraced(function* (approved: Approval, to: string) {
+  const bundle = yield* firstBundle(approved.device, to)
+  return { ...approved, bundle, ...(bundle === null ? {} : { exit: 3 as const }) }
 })
 
 /** The device is approved whatever becomes of the bundle: it can follow with the next stick. */
@@ -99,6 +176,13 @@ const firstBundle = (device: DeviceId, to: string) =>
   )
 
 const NO_BUNDLE = "The device is approved, but its first bundle was not written."
+
+const notWaiting = new Refused({
+  code: "E_NO_REQUEST",
+  what: "The device was not approved.",
+  why: "Its request does not wait any more: somebody at the office has decided about it.",
+  todo: "See /office, or bring the request again."
+})
 
 export const tampered = (path: string) =>
   new Refused({
@@ -133,5 +217,7 @@ const blocked = (device: string) =>
 /** All of them, as the control socket serves them. */
 export const approveCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   devicesRequests,
-  devicesApprove
+  devicesWaiting,
+  devicesApprove,
+  devicesApproveWaiting
 ]

@@ -7,13 +7,11 @@ import { OrganisationId } from "../domain/id.ts"
 import type * as ApproveCommands from "./approve-commands.ts"
 import { atCentral } from "./at-central.ts"
 import { answer } from "./cli-run.ts"
+import { table } from "./terminal.ts"
 import { confirm } from "./terminal-prompt.ts"
 
 const load = Effect.promise(() => import("./approve-commands.ts"))
 
-type Asking = Effect.Success<
-  ReturnType<(typeof ApproveCommands)["devicesRequests"]["run"]>
->["requests"][number]
 type Approved = Effect.Success<ReturnType<(typeof ApproveCommands)["devicesApprove"]["run"]>>
 
 export const approveCommand = Command.make(
@@ -27,34 +25,24 @@ export const approveCommand = Command.make(
       Flag.optional,
       Flag.withDescription("To which the device shall belong; not needed where there is only one")
     ),
+    waiting: Flag.Boolean("waiting").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Those that wait at central; the answers go to the stick")
+    ),
     yes: Flag.Boolean("yes").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("You have compared the words of every request on the stick")
+      Flag.withDescription("You have compared the words of every request")
     )
   },
-  Effect.fnUntraced(function* ({ organisation, stick, yes }) {
-    const { devicesApprove, devicesRequests, tampered } = yield* load
-    const { file, from } = placeOf(path.resolve(stick))
-    const approveOne = Effect.fnUntraced(function* ({ name, path, text, words }: Asking) {
-      if (name === null) return yield* Effect.fail(tampered(path))
-      const agreed =
-        yes ||
-        (yield* confirm({
-          message: `"${name}" asks, with the words: ${words}. Does the device show the same?`,
-          flag: "--yes (after you have compared the words)"
-        }))
-      if (!agreed) return []
-      const args = { from, path, text, organisation: Option.getOrNull(organisation) }
-      return [yield* atCentral(devicesApprove, args)]
-    })
+  Effect.fnUntraced(function* ({ stick, waiting, yes, ...flags }) {
+    const { devicesApprove } = yield* load
+    const organisation = Option.getOrNull(flags.organisation)
+    const place = path.resolve(stick)
     yield* answer({
       run: Effect.gen(function* () {
-        const { requests } = yield* atCentral(devicesRequests, { from })
-        const asked = requests.filter((one) =>
-          file === undefined ? !one.answered : path.basename(one.path) === file
-        )
-        if (asked.length === 0) return yield* nobodyAsks(from)
-        const approved = (yield* Effect.forEach(asked, approveOne)).flat()
+        const asked = yield* (waiting ? atOffice : onStick)(place, { organisation, yes })
+        if (asked.length === 0) return yield* nobodyAsks(waiting ? "central" : place)
+        const approved = (yield* Effect.all(asked)).flat()
         const isLeft = approved.length < asked.length || approved.some(({ bundle }) => bundle)
         return { approved, ...(isLeft ? { exit: 3 as const } : {}) }
       }),
@@ -67,6 +55,53 @@ export const approveCommand = Command.make(
     })
   })
 ).pipe(Command.withDescription("Enrol devices that ask on a stick, after comparing their words"))
+
+interface Given {
+  readonly organisation: OrganisationId | null
+  /** The words were compared before. */
+  readonly yes: boolean
+}
+
+/** Approves one request, once somebody has compared its words. */
+const compared = Effect.fnUntraced(function* <E, R>(
+  { name, words }: { readonly name: string; readonly words: string },
+  yes: boolean,
+  approve: Effect.Effect<Approved, E, R>
+) {
+  const agreed =
+    yes ||
+    (yield* confirm({
+      message: `"${name}" asks, with the words: ${words}. Does the device show the same?`,
+      flag: "--yes (after you have compared the words)"
+    }))
+  return agreed ? [yield* approve] : []
+})
+
+const onStick = Effect.fnUntraced(function* (place: string, { organisation, yes }: Given) {
+  const { devicesApprove, devicesRequests, tampered } = yield* load
+  const { file, from } = placeOf(place)
+  const { requests } = yield* atCentral(devicesRequests, { from })
+  const asked = requests.filter((one) =>
+    file === undefined ? !one.answered : path.basename(one.path) === file
+  )
+  return asked.map(({ name, path, text, words }) =>
+    name === null
+      ? Effect.fail(tampered(path))
+      : compared(
+          { name, words },
+          yes,
+          atCentral(devicesApprove, { from, path, text, organisation })
+        )
+  )
+})
+
+const atOffice = Effect.fnUntraced(function* (to: string, { organisation, yes }: Given) {
+  const { devicesApproveWaiting, devicesWaiting } = yield* load
+  const { waiting } = yield* atCentral(devicesWaiting, {})
+  return waiting.map(({ id, name, words }) =>
+    compared({ name, words }, yes, atCentral(devicesApproveWaiting, { id, to, organisation }))
+  )
+})
 
 /** Who names a request file means that one: it lies in a folder of the stick. */
 const placeOf = (given: string) =>
@@ -83,12 +118,56 @@ const approvedText = ({ bundle, device, organisations }: Approved): string =>
     "At the school, let them compare central's words (testferry central root show) on the phone."
   ].join("\n")
 
+export const requestsCommand = Command.make(
+  "requests",
+  {
+    from: Flag.String("from").pipe(
+      Flag.optional,
+      Flag.withDescription("Those on a stick; otherwise those that wait at central")
+    )
+  },
+  Effect.fnUntraced(function* ({ from }) {
+    const { devicesRequests, devicesWaiting } = yield* load
+    if (Option.isSome(from)) {
+      return yield* answer({
+        run: atCentral(devicesRequests, { from: path.resolve(from.value) }),
+        encode: devicesRequests.encodeReport,
+        show: ({ requests }) =>
+          table(
+            ["REQUEST", "NAME", "WORDS", ""],
+            requests.map(({ answered, name, path, words }) => [
+              path,
+              name ?? "(not signed by its own key)",
+              words,
+              answered ? "answered" : ""
+            ])
+          )
+      })
+    }
+    yield* answer({
+      run: atCentral(devicesWaiting, {}),
+      encode: devicesWaiting.encodeReport,
+      show: ({ waiting }) =>
+        table(
+          ["NAME", "WORDS", "ASKED", "BROUGHT", "BY"],
+          waiting.map(({ by, cameAt, createdAt, name, words }) => [
+            name,
+            words,
+            new Date(createdAt).toISOString(),
+            new Date(cameAt).toISOString(),
+            by
+          ])
+        )
+    })
+  })
+).pipe(Command.withDescription("List devices that ask by stick, with their eight words"))
+
 const nobodyAsks = (from: string) =>
   Effect.fail(
     new Refused({
       code: "E_NO_REQUEST",
       what: "No device was approved.",
-      why: `There is no request in ${from} that was not answered yet.`,
+      why: `There is no request at ${from} that was not answered yet.`,
       todo: 'Name the folder that holds TESTFERRY. At the device: "testferry device enrol --request DIR".'
     })
   )

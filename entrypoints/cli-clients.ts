@@ -5,7 +5,7 @@ import { Refused } from "../application/refused.ts"
 import { CLIENT_NAME_MAX } from "../domain/enrolment.ts"
 import { OrganisationId, Text } from "../domain/id.ts"
 import { answerAtCentral, atCentral, loadCommands } from "./at-central.ts"
-import { approveCommand } from "./cli-approve.ts"
+import { approveCommand, requestsCommand } from "./cli-approve.ts"
 import { answer, shared } from "./cli-run.ts"
 import { ClientId } from "./command.ts"
 import { readCentral } from "./settings.ts"
@@ -50,6 +50,7 @@ export const devices = Command.make("devices").pipe(
     Command.make("list", {}, () =>
       answerAtCentral((commands) => commands.devicesList, {}, showClients)
     ),
+    requestsCommand,
     approveCommand,
     change("block", "Refuse a device until it is unblocked"),
     change("unblock", "Let a blocked device in again"),

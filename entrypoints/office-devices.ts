@@ -15,6 +15,7 @@ import {
   waitingDevices,
   waitingRequest
 } from "../application/waiting-devices.ts"
+import type { Answer } from "../application/waiting-ports.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { saysTheSame } from "../domain/spoken-words.ts"
 import { OfficeApi } from "../infrastructure/office-api.ts"
@@ -114,7 +115,11 @@ const compared = Effect.fnUntraced(function* (
   const { organisation, who, words } = heard
   const { note } = yield* waitingRequest(id)
   if (!saysTheSame(words, wordsOf(note.text))) return officeProblem("wrong-words")
-  const approved = yield* approveWaiting(id, { organisation: organisation ?? undefined, who })
+  const approved = yield* approveWaiting(id, {
+    organisation: organisation ?? undefined,
+    who,
+    deliver: () => Effect.void
+  })
   return fresh({ device: approved.device, organisations: approved.organisations })
 })
 
@@ -132,8 +137,6 @@ const archive = (answer: Answer) => {
     }
   })
 }
-
-type Answer = Effect.Success<ReturnType<typeof answerOf>>
 
 type Failure = NoSuchRequest | AlreadyDecided | OrganisationUnclear | DeviceBlocked
 
