@@ -377,6 +377,9 @@ export class Accounts extends Context.Service<
   {
     readonly find: (login: string) => Effect.Effect<Option.Option<Account>>
     readonly put: (account: Account) => Effect.Effect<void>
+    readonly all: Effect.Effect<ReadonlyArray<Account>>
+    /** Whether there was one. Who is logged in by it is out at the next request. */
+    readonly remove: (login: string) => Effect.Effect<boolean>
   }
 >()("testferry/Accounts") {}
 

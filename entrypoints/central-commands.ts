@@ -17,7 +17,7 @@ import { DeliveryName, Digest, EntityId, Millis, OrganisationId, Text } from "..
 import { ImportReport, problemLine } from "../domain/import-report.ts"
 import { eligibilities, testCenters, UserType, users } from "../domain/roster.ts"
 import type { SheetRefused } from "../infrastructure/password-sheet.ts"
-import { accountsAdd } from "./account-commands.ts"
+import { accountCommands } from "./account-commands.ts"
 import { approveCommands } from "./approve-commands.ts"
 import { asideCommands } from "./aside-commands.ts"
 import { carryCommands } from "./carry-commands.ts"
@@ -341,7 +341,7 @@ export const centralCommands: ReadonlyArray<ServedCommand<CentralPorts>> = [
   credentialsGenerate,
   credentialsList,
   credentialsRevoke,
-  accountsAdd,
+  ...accountCommands,
   centralHistory,
   ...rootCommands,
   ...approveCommands,

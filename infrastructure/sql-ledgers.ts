@@ -240,7 +240,20 @@ export const layerAccounts = Layer.effect(
       Result: Schema.Struct({ body: Schema.fromJsonString(AccountBody) }),
       execute: (login) => sql`SELECT body FROM accounts WHERE login = ${login}`
     })
+    const allRows = SqlSchema.findAll({
+      Request: Schema.Void,
+      Result: Schema.Struct({ body: Schema.fromJsonString(AccountBody) }),
+      execute: () => sql`SELECT body FROM accounts ORDER BY login`
+    })
     return Accounts.of({
+      all: Effect.orDie(Effect.map(allRows(undefined), (rows) => rows.map(({ body }) => body))),
+      remove: (login) =>
+        Effect.orDie(
+          Effect.map(
+            sql`DELETE FROM accounts WHERE login = ${foldedLogin(login)} RETURNING login`,
+            (rows) => rows.length === 1
+          )
+        ),
       find: (login) =>
         Effect.orDie(
           Effect.map(rowsOf(foldedLogin(login)), ([row]) => Option.fromUndefinedOr(row?.body))

@@ -7,6 +7,7 @@ import * as Ledgers from "./contract/ledgers.ts"
 import * as Receipts from "./contract/receipts.ts"
 import * as Records from "./contract/records.ts"
 import * as Streams from "./contract/streams.ts"
+import * as Waiting from "./contract/waiting.ts"
 import { DATABASES, freshCentral, freshDevice, shared } from "./support/wired.ts"
 
 for (const database of DATABASES) {
@@ -14,6 +15,7 @@ for (const database of DATABASES) {
   Catalogue.suite(database, central)
   Feeds.suite(database, central)
   Clients.suite(database, central)
+  Waiting.suite(database, central)
   Ledgers.centralSuite(database, central)
   Streams.streamsSuite(`central's, ${database}`, central)
   Streams.devicesSuite(database, central)

@@ -7,9 +7,15 @@ import { importBundle } from "../application/import-bundle.ts"
 import { blockDevice } from "../application/manage-clients.ts"
 import { Clients, DeviceIdentity, Holdings } from "../application/ports.ts"
 import type { Refused } from "../application/refused.ts"
-import { NAMESPACE } from "../domain/enrolment.ts"
-import { OrganisationId } from "../domain/id.ts"
-import { devicesApprove, devicesRequests } from "../entrypoints/approve-commands.ts"
+import { bringRequests } from "../application/waiting-devices.ts"
+import { NAMESPACE, type Signed } from "../domain/enrolment.ts"
+import { Digest, OrganisationId } from "../domain/id.ts"
+import {
+  devicesApprove,
+  devicesApproveWaiting,
+  devicesRequests,
+  devicesWaiting
+} from "../entrypoints/approve-commands.ts"
 import { rootShow } from "../entrypoints/root-commands.ts"
 import { enrolAccept, enrolAnswer, enrolRequest } from "../entrypoints/stick-enrol-commands.ts"
 import type { CentralPorts, DevicePorts } from "../entrypoints/wiring.ts"
@@ -60,6 +66,9 @@ const accept = Effect.fnUntraced(function* (device: Side<DevicePorts>, stick: st
   const { firstRoot } = yield* device.run(enrolAnswer.run({ from: stick }))
   return yield* device.run(enrolAccept.run({ from: stick, firstRoot }))
 })
+
+const bringOne = (note: Signed) =>
+  Effect.map(bringRequests([note], "root"), ([outcome]) => ({ outcome }))
 
 const codeOf = <A>(effect: Effect.Effect<A, Refused>) =>
   Effect.map(Effect.flip(effect), ({ code }) => code)
@@ -203,6 +212,37 @@ describe("enrolment by stick", () => {
       )
       assert.strictEqual(Option.getOrThrow(own).device, before.device)
     }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "approves what waits at central onto any stick, and has it wait on where that fails",
+    () =>
+      Effect.gen(function* () {
+        const stick = yield* freshFolder()
+        const office = yield* anOffice
+        const device = yield* aDevice
+        const asked = yield* ask(device, yield* freshFolder())
+        const note = yield* device.run(
+          Effect.flatMap(DeviceIdentity, (identity) => identity.request("Room 7", 1_000))
+        )
+        const { outcome } = yield* office.run(bringOne(note))
+        assert.strictEqual(outcome, "waiting")
+        const [one] = (yield* office.run(devicesWaiting.run({}))).waiting
+        assert.deepInclude(one, { name: "Room 7", by: "root", createdAt: 1_000 })
+        assert.notStrictEqual(one?.words, asked.words, "another request of the same device")
+        const id = one?.id ?? Digest.make("0".repeat(64))
+        const approveTo = (to: string) =>
+          office.run(devicesApproveWaiting.run({ id, to, organisation: null }))
+        const full = join(stick, "a file, no folder")
+        fs.writeFileSync(full, "")
+        assert.strictEqual(yield* codeOf(approveTo(full)), "E_MEDIA_IO")
+        assert.strictEqual((yield* office.run(devicesWaiting.run({}))).waiting.length, 1)
+        const approved = yield* approveTo(stick)
+        assert.deepInclude(approved, { organisations: [SCHOOL], bundle: null })
+        assert.strictEqual((yield* accept(device, stick)).device, approved.device)
+        assert.strictEqual(yield* codeOf(approveTo(stick)), "E_NO_REQUEST")
+        assert.deepStrictEqual((yield* office.run(devicesWaiting.run({}))).waiting, [])
+      }).pipe(Effect.scoped)
   )
 
   it.live("asks which organisation is meant, where there is none or more than one", () =>

@@ -322,6 +322,34 @@ const LONG_STAMP = Array.from({ length: 500 }, (_, at) => sha256(`center ${at}`)
 
 const counting = (claim: Claim) => {
   claim(
+    "counts the changes after a cursor as a page would bring them",
+    Effect.gen(function* () {
+      const feeds = yield* Feeds
+      assert.strictEqual(yield* feeds.countAfter(ZERO, START), 0)
+      yield* append(ZERO, ...numbered(MANY))
+      yield* append(ORGANISATIONS[1] ?? ZERO, put("elsewhere"))
+      const { cursor } = yield* follow(ZERO)
+      assert.strictEqual(yield* feeds.countAfter(ZERO, START), MANY)
+      assert.strictEqual(yield* feeds.countAfter(ZERO, cursor), 0)
+      yield* append(ZERO, gone("00001"), put("00002", "changed"), put("new"))
+      assert.strictEqual(yield* feeds.countAfter(ZERO, cursor), 3)
+      const { changes } = yield* follow(ZERO, cursor)
+      assert.strictEqual(changes.length, 3)
+      // What is gone counts: who begins hears of it as well.
+      const all = (yield* follow(ZERO)).changes.length
+      assert.strictEqual(yield* feeds.countAfter(ZERO, START), all)
+      for (const since of [
+        { ...cursor, epoch: "another life" },
+        { ...cursor, version: cursor.version + 1_000_000 }
+      ]) {
+        const reset = yield* Effect.flip(feeds.countAfter(ZERO, since))
+        assert.deepInclude(reset, { _tag: "FeedReset", epoch: cursor.epoch })
+      }
+      const before = { epoch: "another life", version: 0 }
+      assert.strictEqual(yield* feeds.countAfter(ZERO, before), all)
+    })
+  )
+  claim(
     "remembers a stamp of any length",
     Effect.gen(function* () {
       const feeds = yield* Feeds

@@ -231,6 +231,13 @@ const accounts = (claim: Claim<Accounts>) =>
       const changed = { ...account, login: "amélie", mail: "a@example.org", wrap: wrap(2) }
       yield* accounts.put(changed)
       assert.deepStrictEqual(yield* accounts.find("Amélie"), Option.some(changed))
+      const other = { ...account, id: id("acc_2"), login: "Bo" }
+      yield* accounts.put(other)
+      assert.deepStrictEqual(yield* accounts.all, [changed, other])
+      assert.isFalse(yield* accounts.remove("amelie"))
+      assert.isTrue(yield* accounts.remove(" AMÉLIE "))
+      assert.isFalse(yield* accounts.remove("Amélie"))
+      assert.deepStrictEqual(yield* accounts.all, [other])
     })
   )
 
