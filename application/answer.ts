@@ -9,7 +9,8 @@ import { type Change, type Cursor, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
 import { Standing } from "./bundle-ports.ts"
-import { Blobs, type Client, Clients, Feeds, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Blobs, type Client, Clients, Feeds } from "./ports.ts"
 
 /** There is no such thing, as far as this client is concerned. */
 export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {}) {}
@@ -46,17 +47,11 @@ const remember = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   reason: string
 ) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "sync",
     who: client.kind,
     device: client.id,
     organisation,
-    outcome: "done",
-    counts: {},
-    bytes: 0,
-    millis: 0,
     reason
   })
 })
