@@ -54,6 +54,7 @@ export const receiveRecords = Effect.fn("receiveRecords")(function* (
     schema: "testferry/records-receipt/1",
     device,
     at,
+    anew: submission.ledger.anew,
     records: lines
   }
   return yield* keys.sign("receipt", canonical(receipt))

@@ -26,7 +26,7 @@ import type {
   Tried,
   Unopened
 } from "../domain/opening.ts"
-import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+import type { HomeRecord, ResultDocument, SessionBody, Submission } from "../domain/result.ts"
 import type { Catalogue } from "./ports.ts"
 import type { Refused } from "./refused.ts"
 
@@ -81,7 +81,8 @@ export class Outbox extends Context.Service<
       readonly end: EndStage
       readonly stage: "sealed" | "queued"
     }) => Effect.Effect<LedgerEntry>
-    readonly head: Effect.Effect<{ readonly count: number; readonly head: Digest | null }>
+    /** What a submission says of the ledger. */
+    readonly head: Effect.Effect<Submission["ledger"]>
     /**
      * What is to be sent, after a number, oldest first: what is queued and ended in one of these
      * ways (LTI users go whatever their end), and what was sent without a receipt.
@@ -105,7 +106,7 @@ export class Outbox extends Context.Service<
     readonly purge: (number: number) => Effect.Effect<void>
     /**
      * Queues again, inside `Atomic`, everything that was acknowledged and is still here: central was
-     * restored from a backup. Their executions stay settled.
+     * restored from a backup. Their executions stay settled; `head` says `anew` from then on.
      */
     readonly resend: Effect.Effect<void>
     /** The record with these bytes; of several, one that has no receipt yet. */

@@ -16,7 +16,7 @@ import { DeviceId, OrganisationId } from "../domain/id.ts"
 import type { Submission } from "../domain/result.ts"
 import * as Office from "./support/office.ts"
 import { sit, submitting } from "./support/sittings.ts"
-import { synced, type Town, town } from "./support/town.ts"
+import { pulled, synced, type Town, town } from "./support/town.ts"
 
 const ALL = {
   kind: undefined,
@@ -246,6 +246,36 @@ describe("a central that was restored from a backup", () => {
       assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
     })
   )
+
+  scenario("is not believed what it said before that, however late its word comes", (all) =>
+    Effect.gen(function* () {
+      yield* all.on(synced())
+      const backup = path.join(all.root, "backup")
+      all.central.copyTo(backup)
+      yield* all.on(sit())
+      const words: Array<Signed> = []
+      const listening = submitting(
+        (send) => (submission) =>
+          Effect.map(send(submission), (word) => {
+            words.push(word)
+            return word
+          })
+      )
+      yield* all.on(submit().pipe(listening))
+      yield* all.central.reopen(all.central.restoreFrom(backup))
+      yield* all.office(beginAnew)
+      yield* all.on(pulled())
+      assert.deepStrictEqual(yield* counts(all), { queued: 2 })
+      const [word] = words
+      if (word === undefined) return assert.fail("no receipt")
+      const heard = yield* all.on(hearReceipt(word))
+      assert.deepInclude(heard, { acknowledged: [], refused: [], unknown: 2 })
+      assert.deepStrictEqual(yield* counts(all), { queued: 2 })
+      assert.deepInclude((yield* all.on(synced())).submitted, { owed: 2 })
+      assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      assert.strictEqual((yield* kept(all)).length, 2)
+    })
+  )
 })
 
 describe("central", () => {
@@ -339,7 +369,7 @@ describe("central", () => {
         ledger: entry,
         body: body ?? ""
       }))
-      const submission = { ledger: { count: 2, head: null }, records }
+      const submission = { ledger: { count: 2, head: null, anew: 0 }, records }
       yield* all.office(
         receiveRecords(client, submission, { carrier: "bundle", standing: "blocked" })
       )

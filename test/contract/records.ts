@@ -254,12 +254,16 @@ export const deviceSuite = <E>(name: string, layer: Layer.Layer<Outbox, E>) =>
       "numbers records in a chain, and gives out what is owed in its order",
       Effect.gen(function* () {
         const outbox = yield* Outbox
-        assert.deepStrictEqual(yield* outbox.head, { count: 0, head: null })
+        assert.deepStrictEqual(yield* outbox.head, { count: 0, head: null, anew: 0 })
         const one = yield* append("é🚢")
         const two = yield* append("two", "cancelled")
         assert.deepInclude(one, { number: 1, prev: null, sha256: sha256("é🚢") })
         assert.deepInclude(two, { number: 2, prev: sha256(ledgerText(one)) })
-        assert.deepStrictEqual(yield* outbox.head, { count: 2, head: sha256(ledgerText(two)) })
+        assert.deepStrictEqual(yield* outbox.head, {
+          count: 2,
+          head: sha256(ledgerText(two)),
+          anew: 0
+        })
         const owed = yield* outbox.owed({ ...OWING, after: 0, limit: 9 })
         assert.deepStrictEqual(
           owed.map(({ body, entry }) => [entry, body]),
