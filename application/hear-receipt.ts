@@ -68,7 +68,7 @@ const follow = Effect.fnUntraced(function* (receipt: RecordsReceipt) {
   const acknowledged: Array<Line> = []
   const sentBack: Array<Line> = []
   // What central said before it was restored from a backup it may not have any more.
-  const isSo = receipt.anew === anew
+  const isSo = (receipt.anew ?? 0) === (anew ?? 0)
   let unknown = isSo ? 0 : receipt.records.length
   for (const line of isSo ? receipt.records : []) {
     const found = Option.getOrUndefined(yield* outbox.byDigest(line.sha256))

@@ -54,7 +54,7 @@ export const receiveRecords = Effect.fn("receiveRecords")(function* (
     schema: "testferry/records-receipt/1",
     device,
     at,
-    anew: submission.ledger.anew,
+    anew: submission.ledger.anew ?? 0,
     records: lines
   }
   return yield* keys.sign("receipt", canonical(receipt))

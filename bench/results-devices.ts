@@ -53,7 +53,7 @@ export const handOver = (crowd: Crowd, onKept: (records: number) => void) =>
           const until = Math.min(crowd.each, from + crowd.batch)
           const records = makeRecords(from, until, prefix)
           for (const { ledger } of records) mine.add(ledger.sha256)
-          const submission: Submission = { ledger: { count: until, head: null, anew: 0 }, records }
+          const submission: Submission = { ledger: { count: until, head: null }, records }
           const received = Effect.suspend(() =>
             Effect.flatMap(central.submit(submission), ({ text }) => {
               if (Math.random() * 100 < crowd.lost) return Effect.fail("lost" as const)

@@ -285,7 +285,7 @@ describe("central", () => {
         [withLines((line) => [`${line.slice(0, -1)},"z":1}`]), "put aside: E_RECORD_SCHEMA"],
         [withIndex((index) => ({ ...index, records: null })), "put aside: E_INDEX_MISMATCH"],
         [
-          withIndex((index) => ({ ...index, ledger: { count: 9, head: null, anew: 0 } })),
+          withIndex((index) => ({ ...index, ledger: { count: 9, head: null } })),
           "put aside: E_INDEX_MISMATCH"
         ]
       ]

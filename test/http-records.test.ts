@@ -20,7 +20,7 @@ const atDoor = <A, E>(test: Effect.Effect<A, E, Door | CentralPorts>) =>
   Effect.scoped(test).pipe(Effect.provide(DoorSupport.layer(layerEmbedded)))
 
 const submission = (...bodies: ReadonlyArray<string>): Submission => ({
-  ledger: { count: bodies.length, head: null, anew: 0 },
+  ledger: { count: bodies.length, head: null },
   records: bodies.map((body, at) => ({
     ledger: {
       number: at + 1,

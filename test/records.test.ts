@@ -369,7 +369,7 @@ describe("central", () => {
         ledger: entry,
         body: body ?? ""
       }))
-      const submission = { ledger: { count: 2, head: null, anew: 0 }, records }
+      const submission = { ledger: { count: 2, head: null }, records }
       yield* all.office(
         receiveRecords(client, submission, { carrier: "bundle", standing: "blocked" })
       )
