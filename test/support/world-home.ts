@@ -180,7 +180,7 @@ const forged = Effect.fnUntraced(function* ({ line, site }: Machine) {
     schema: "testferry/records-receipt/1",
     device: line.client,
     at: 0,
-    anew,
+    anew: anew ?? 0,
     records: owed.map(({ id, kind, sha256 }) => ({
       kind,
       id,
