@@ -11,6 +11,7 @@ import { BUCKETS } from "../domain/set-digest.ts"
 import { Standing } from "./bundle-ports.ts"
 import { happened } from "./happened.ts"
 import { Blobs, type Client, Clients, Feeds } from "./ports.ts"
+import { Records } from "./record-ports.ts"
 
 /** There is no such thing, as far as this client is concerned. */
 export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {}) {}
@@ -39,7 +40,9 @@ export const page = Effect.fn("page")(function* (
   }
   const standing = yield* Standing
   const newest = { ...(yield* standing.versions), certificate: client.serial }
-  return { ...answered, newest }
+  if (client.kind !== "device") return { ...answered, newest }
+  const records = yield* (yield* Records).countNumbers(client.id)
+  return { ...answered, newest: { ...newest, records } }
 })
 
 const remember = Effect.fnUntraced(function* (

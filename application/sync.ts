@@ -16,6 +16,7 @@ import { isIdle } from "../domain/plan.ts"
 import { type Audited, audit } from "./audit.ts"
 import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
 import { happened } from "./happened.ts"
+import { noticeLoss } from "./notice-loss.ts"
 import type { CentralFailure, Membership } from "./ports.ts"
 import { DeviceIdentity, Holdings, Lease } from "./ports.ts"
 import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
@@ -78,12 +79,19 @@ const bothWays = Effect.fnUntraced(function* (
     records?.length === 0 || (records === undefined && options.kinds !== undefined)
   if (sendsNothing || centralIsAway(synced)) return synced
   const began = yield* Clock.currentTimeMillis
+  const kept = keptByCentral(synced)
+  if (!options.dryRun && kept !== undefined) yield* noticeLoss(kept)
   const submitted = options.dryRun
     ? { ...NOTHING_SUBMITTED, owed: yield* countOwed(records) }
     : yield* submit(records)
   const millis = synced.millis + Math.max(0, (yield* Clock.currentTimeMillis) - began)
   return { ...synced, submitted, millis, outcome: withSubmitted(synced.outcome, submitted) }
 })
+
+const keptByCentral = ({ organisations }: Synced): number | undefined =>
+  organisations
+    .flatMap(({ pulled }) => (Result.isSuccess(pulled) ? [pulled.success.newest?.records] : []))
+    .find((records) => records !== undefined)
 
 /** Whoever waited for every organisation in vain need not wait once more. */
 const centralIsAway = ({ organisations }: Synced): boolean =>

@@ -22,6 +22,8 @@ const Row = Schema.Struct({
 
 /** The setting that says when everything was queued again. */
 const ANEW = "outbox-anew"
+/** How many acknowledged records central lacked when it was last asked: what can't be had again. */
+const LACKING = "outbox-lacking"
 
 export const layer = Layer.effect(
   Outbox,
@@ -132,6 +134,15 @@ export const layer = Layer.effect(
         yield* changeSetting(sql, ANEW, String(at))
         yield* sql`UPDATE outbox SET stage = 'queued', reason = NULL WHERE stage = 'acknowledged'`
       }).pipe(Effect.orDie),
+
+      noteKept: Effect.fn("Outbox.noteKept")(function* (kept) {
+        const [row] = yield* sql<{ count: number }>`
+          SELECT COUNT(*) AS count FROM outbox WHERE stage IN ('acknowledged', 'purged')`
+        const lacking = Math.max(0, (row?.count ?? 0) - kept)
+        const before = Number((yield* setting(sql, LACKING)) ?? 0)
+        if (lacking !== before) yield* changeSetting(sql, LACKING, String(lacking))
+        return Math.max(0, lacking - before)
+      }, Effect.orDie),
 
       byDigest: (sha256) =>
         Effect.orDie(

@@ -42,6 +42,16 @@ const counts = (all: Town) =>
 const owed = Effect.flatMap(Outbox, (outbox) =>
   outbox.owed({ after: 0, limit: 1_000, kinds: undefined, ends: ["finished"] })
 )
+/** The newest line of the device's history that is about checking. */
+const lastWord = (all: Town) =>
+  all.on(
+    Effect.flatMap(History, (history) =>
+      Effect.map(history.recent(10), (lines) => {
+        const found = lines.find(({ verb }) => verb === "audit")
+        return found ?? assert.fail("nothing was written")
+      })
+    )
+  )
 const clientOf = (all: Town) =>
   all.office(
     Effect.flatMap(Clients, (clients) =>
@@ -243,6 +253,49 @@ describe("a central that was restored from a backup", () => {
           [2, "stored", false]
         ]
       )
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+    })
+  )
+
+  scenario(
+    "is sent again what it lost, though nobody told it to begin anew, and no more than once",
+    (all) =>
+      Effect.gen(function* () {
+        yield* all.on(sit())
+        yield* all.on(synced().pipe(rules({ deleteAfterSend: true })))
+        const backup = path.join(all.root, "backup")
+        yield* all.on(sit())
+        yield* all.on(synced().pipe(rules({ deleteAfterSend: true })))
+        all.central.copyTo(backup)
+        yield* all.on(sit())
+        yield* all.on(synced())
+        assert.deepStrictEqual(yield* counts(all), { purged: 4, acknowledged: 2 })
+        yield* all.central.reopen(all.central.restoreFrom(backup))
+        const report = yield* all.on(synced())
+        assert.deepInclude(report.submitted, { owed: 2, kept: { result: 1, "test-session": 1 } })
+        assert.strictEqual((yield* kept(all)).length, 6)
+        assert.match((yield* lastWord(all)).reason, /^central has lost records that it had \(2\)/u)
+        assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+      })
+  )
+
+  scenario("is not asked for ever for what nobody has any more", (all) =>
+    Effect.gen(function* () {
+      yield* all.on(synced())
+      const backup = path.join(all.root, "backup")
+      all.central.copyTo(backup)
+      yield* all.on(sit())
+      yield* all.on(synced().pipe(rules({ deleteAfterSend: true })))
+      yield* all.on(sit())
+      yield* all.on(synced())
+      yield* all.central.reopen(all.central.restoreFrom(backup))
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 2)
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+      all.central.copyTo(path.join(all.root, "later"))
+      yield* all.on(sit())
+      yield* all.on(synced())
+      yield* all.central.reopen(all.central.restoreFrom(path.join(all.root, "later")))
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 4)
       assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
     })
   )
