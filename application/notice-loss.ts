@@ -1,6 +1,6 @@
 /**
  * Notices that central has lost records that it had acknowledged, as after a restore from a backup that
- * nobody told it of (`central begin-anew`), and queues again what this device still has (invariant 6).
+ * nobody told it of (`central restored`), and queues again what this device still has (invariant 6).
  */
 import { Effect } from "effect"
 import { happened } from "./happened.ts"
