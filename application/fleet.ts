@@ -43,6 +43,8 @@ export const fleet = Effect.fn("fleet")(function* () {
       contents: known.contents,
       received: complete.get(device)?.received ?? 0,
       missing: known.missing,
+      pending: report?.own === undefined ? null : known.missing + known.pending,
+      sitting: report?.own?.open ?? null,
       quarantined: known.quarantined,
       level,
       findings
@@ -82,7 +84,9 @@ const knownOf = Effect.fnUntraced(function* (
     program: client.program,
     enrolledAt: client.createdAt,
     lastContact: laterOf(client.lastSeenAt, bundleAt ?? null),
-    report: isHeard ? { at: report.at, disk: report.disk } : null,
+    report: isHeard ? { at: report.at, disk: report.disk, alarms: report.own?.alarms ?? [] } : null,
+    // Beyond what is known to be missing: its ledger has grown since it last sent anything.
+    pending: Math.max(0, (report?.own?.ledger ?? 0) - (home?.count ?? 0)),
     changes: isHeard ? yield* ground.behind(client.organisations, report) : 0,
     contents: isHeard ? yield* ground.contents(client.organisations, report) : 0,
     missing: (home?.missing ?? []).reduce((sum, { from, to }) => sum + to - from + 1, 0),

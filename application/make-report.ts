@@ -2,11 +2,14 @@
 import { Clock, Effect, Option } from "effect"
 import type { DeviceReport, HeldCursor } from "../domain/device-report.ts"
 import type { Digest } from "../domain/id.ts"
+import { judge } from "../domain/readiness.ts"
 import { PROGRAM_VERSION } from "../domain/release.ts"
 import { DeviceFacts, Standing } from "./bundle-ports.ts"
 import { wantedContents } from "./fetch-contents.ts"
 import { Blobs, Holdings, type Membership } from "./ports.ts"
+import { deviceFacts } from "./readiness.ts"
 import { recheckingAlways } from "./recheck.ts"
+import { Outbox } from "./record-ports.ts"
 
 /** Only what is applied and durable counts: central builds on it. */
 export const makeReport = Effect.fn("makeReport")(function* ({
@@ -40,6 +43,19 @@ export const makeReport = Effect.fn("makeReport")(function* ({
     blobs: here,
     root: document.version,
     revocations: list.version,
-    disk: yield* facts.disk
+    disk: yield* facts.disk,
+    own: yield* ownWord(now)
   } satisfies DeviceReport
+})
+
+/** What this device would say of itself to somebody who stands before it. */
+const ownWord = Effect.fnUntraced(function* (now: number) {
+  const outbox = yield* Outbox
+  const known = yield* deviceFacts
+  const { device } = judge(known, [], now)
+  return {
+    ledger: (yield* outbox.head).count,
+    open: known.inProgress,
+    alarms: device.flatMap(({ check, level }) => (level === "blocked" ? [check] : []))
+  }
 })

@@ -3,17 +3,12 @@
  * takes in what was found on sticks, approves after the words were compared, refuses with a reason.
  */
 import { Clock, Effect, Option, Result, Schema } from "effect"
-import {
-  type EnrolmentRequest,
-  readAnswer,
-  readRequestText,
-  type Signed,
-  STICK_REQUEST_ID
-} from "../domain/enrolment.ts"
+import { readAnswer, readRequestText, type Signed, STICK_REQUEST_ID } from "../domain/enrolment.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import type { Brought } from "../domain/waiting.ts"
 import { answerRequest } from "./approve-device.ts"
-import { Atomic, Authority, Clients, Hashing, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Authority, Clients, Hashing } from "./ports.ts"
 import { type Answer, type Decision, type KeptRequest, WaitingDevices } from "./waiting-ports.ts"
 
 /** Six times a request with a name of 120 letters; more is something else. */
@@ -145,12 +140,10 @@ export const refuseWaiting = Effect.fn("refuseWaiting")(function* (
   const { reason, who } = options
   const { request } = yield* waitingRequest(id)
   return yield* decideOnce(id, (now) =>
-    Effect.as(rememberRefusal(request, options), {
-      state: "refused" as const,
-      at: now,
-      by: who,
-      reason
-    })
+    Effect.as(
+      happened({ verb: "enrol", who, outcome: "refused", reason: `${request.name}: ${reason}` }),
+      { state: "refused" as const, at: now, by: who, reason }
+    )
   )
 })
 
@@ -179,23 +172,4 @@ const decidedMeanwhile = Effect.fnUntraced(function* (id: Digest) {
   return yield* decision === undefined
     ? new NoSuchRequest()
     : new AlreadyDecided({ state: decision.state })
-})
-
-const rememberRefusal = Effect.fnUntraced(function* (
-  request: EnrolmentRequest,
-  { reason, who }: { readonly reason: string; readonly who: string }
-) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
-    verb: "enrol",
-    who,
-    device: null,
-    organisation: null,
-    outcome: "refused",
-    counts: {},
-    bytes: 0,
-    millis: 0,
-    reason: `${request.name}: ${reason}`
-  })
 })

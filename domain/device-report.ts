@@ -18,6 +18,10 @@ export const HeldCursor = Schema.Struct({
 })
 export type HeldCursor = typeof HeldCursor.Type
 
+/** More than there are checks; a newer program may have others. */
+const ALARMS_MAX = 50
+const Alarm = Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,39}$/u))
+
 export const DeviceReport = Schema.Struct({
   schema: Schema.Literal("testferry/report/1"),
   device: DeviceId,
@@ -30,6 +34,16 @@ export const DeviceReport = Schema.Struct({
   /** The newest root document and revocation list that the device has. */
   root: Schema.Int,
   revocations: Schema.Int,
-  disk: Schema.Struct({ free: Schema.Int, total: Schema.Int })
+  disk: Schema.Struct({ free: Schema.Int, total: Schema.Int }),
+  /** How it is by its own word; absent where an older program wrote the report. */
+  own: Schema.optionalKey(
+    Schema.Struct({
+      /** Records in its ledger, and sittings that go on. */
+      ledger: Schema.Int,
+      open: Schema.Int,
+      /** What keeps it from holding or sending tests: checks of its readiness. */
+      alarms: Schema.Array(Alarm).check(Schema.isMaxLength(ALARMS_MAX))
+    })
+  )
 })
 export type DeviceReport = typeof DeviceReport.Type

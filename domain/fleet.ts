@@ -35,7 +35,12 @@ export const FLEET_CHECKS = [
   "forked",
   "disk",
   "clock",
-  "certificate"
+  "certificate",
+  "pending",
+  "alarm-fetched",
+  "alarm-clock",
+  "alarm-results-key",
+  "alarm-other"
 ] as const
 
 export const FleetFinding = Schema.Struct({
@@ -61,7 +66,11 @@ export interface DeviceKnown {
     /** By the device's own clock. */
     readonly at: number
     readonly disk: { readonly free: number; readonly total: number }
+    /** What it said is wrong with it: checks of its own readiness. */
+    readonly alarms: ReadonlyArray<string>
   } | null
+  /** Records that it said it has, beyond those of which central knew. */
+  readonly pending: number
   /** Changes that were offered and are not there; null when its place in the feed is void. */
   readonly changes: number | null
   /** Contents that were offered and are not there. */
@@ -140,8 +149,17 @@ const held = (
       : []),
     ...(report.at > now + CLOCK_LEEWAY
       ? [found("clock", "blocked", { ahead: report.at - now })]
-      : [])
+      : []),
+    ...alarmsOf(report)
   ]
+}
+
+/** Its disk central judges by the figures. A check of a newer program has no words here. */
+const alarmsOf = ({ alarms, at }: NonNullable<DeviceKnown["report"]>) => {
+  const checks = alarms
+    .filter((alarm) => alarm !== "disk")
+    .map((alarm) => FLEET_CHECKS.find((check) => check === `alarm-${alarm}`) ?? "alarm-other")
+  return [...new Set(checks)].map((check) => found(check, "blocked", { at }))
 }
 
 /** Central does not see what certificate a device has, but since when it must have had a good one. */
@@ -156,12 +174,13 @@ const certificateOf = (
 }
 
 const homecoming = (device: DeviceKnown): ReadonlyArray<FleetFinding> => {
-  const { conflicts, forked, missing, quarantined } = device
+  const { conflicts, forked, missing, pending, quarantined, report } = device
   return [
     ...(forked ? [found("forked", "blocked")] : []),
     ...(conflicts > 0 ? [found("conflicts", "blocked", { have: conflicts })] : []),
     ...(quarantined > 0 ? [found("quarantined", "blocked", { have: quarantined })] : []),
-    ...(missing > 0 ? [found("missing", "warning", { have: missing })] : [])
+    ...(missing > 0 ? [found("missing", "warning", { have: missing })] : []),
+    ...(pending > 0 ? [found("pending", "warning", { have: pending, at: report?.at ?? 0 })] : [])
   ]
 }
 

@@ -28,7 +28,16 @@ const EN: Readonly<Record<FleetFinding["check"], Say>> = {
   disk: ({ free = 0 }) => `Its disk is nearly full: ${byteSize(free)} free. Make room.`,
   clock: ({ ahead = 0 }) => `Its clock is ${Math.round(ahead / 60_000)} minutes fast. Set it.`,
   certificate: ({ ends }, day) =>
-    `Its certificate may end on ${day(ends)}. Synchronise, to renew it.`
+    `Its certificate may end on ${day(ends)}. Synchronise, to renew it.`,
+  pending: ({ at, have = 0 }, day) =>
+    `${have} more ${have === 1 ? "record waits" : "records wait"} on it, as it said on ${day(at)}. It must send, or its stick must come.`,
+  "alarm-fetched": ({ at }, day) =>
+    `It said on ${day(at)} that it has never fetched anything whole. Let it synchronise.`,
+  "alarm-clock": ({ at }, day) => `It said on ${day(at)} that its clock is behind. Set it.`,
+  "alarm-results-key": ({ at }, day) =>
+    `It said on ${day(at)} that it knows no results key: no test may begin on it. Make one, then let it synchronise.`,
+  "alarm-other": ({ at }, day) =>
+    `It said on ${day(at)} that something keeps it from its work. Look at it with testferry doctor.`
 }
 
 const FR: Readonly<Record<FleetFinding["check"], Say>> = {
@@ -55,7 +64,16 @@ const FR: Readonly<Record<FleetFinding["check"], Say>> = {
   clock: ({ ahead = 0 }) =>
     `Son horloge avance de ${Math.round(ahead / 60_000)} minutes. Réglez-la.`,
   certificate: ({ ends }, day) =>
-    `Son certificat peut expirer le ${day(ends)}. Synchronisez pour le renouveler.`
+    `Son certificat peut expirer le ${day(ends)}. Synchronisez pour le renouveler.`,
+  pending: ({ at, have = 0 }, day) =>
+    `${have} ${have > 1 ? "autres envois y attendent" : "autre envoi y attend"}, a-t-il dit le ${day(at)}. Il doit envoyer, ou sa clé USB doit arriver.`,
+  "alarm-fetched": ({ at }, day) =>
+    `Il a dit le ${day(at)} n’avoir jamais rien récupéré en entier. Faites-le synchroniser.`,
+  "alarm-clock": ({ at }, day) => `Il a dit le ${day(at)} que son horloge retarde. Réglez-la.`,
+  "alarm-results-key": ({ at }, day) =>
+    `Il a dit le ${day(at)} ne connaître aucune clé de résultats : aucune épreuve ne peut y commencer. Faites-en une, puis faites-le synchroniser.`,
+  "alarm-other": ({ at }, day) =>
+    `Il a dit le ${day(at)} que quelque chose l’empêche de travailler. Regardez-le avec testferry doctor.`
 }
 
 /** One finding as a sentence or two. */

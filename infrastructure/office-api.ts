@@ -79,6 +79,9 @@ const Fleet = Schema.Struct({
       contents: Schema.Int,
       received: Schema.Int,
       missing: Schema.Int,
+      /** As the device last said it; null when it never did. */
+      pending: Schema.NullOr(Schema.Int),
+      sitting: Schema.NullOr(Schema.Int),
       quarantined: Schema.Int,
       level: Level,
       findings: Schema.Array(Schema.Struct({ ...FleetFinding.fields, text: Schema.String }))

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { importBundle } from "../application/import-bundle.ts"
+import { makeReport } from "../application/make-report.ts"
 import { blockDevice } from "../application/manage-clients.ts"
 import { Clients, DeviceIdentity, Holdings } from "../application/ports.ts"
 import type { Refused } from "../application/refused.ts"
@@ -94,6 +95,15 @@ describe("enrolment by stick", () => {
       const membership = yield* accept(device, stick)
       assert.strictEqual(membership.device, approved?.device)
       assert.isTrue((yield* device.run(enrolAnswer.run({ from: stick }))).isKnown)
+
+      const said = yield* device.run(
+        Effect.flatMap(
+          Effect.flatMap(DeviceIdentity, (identity) => identity.membership),
+          (mine) => makeReport(Option.getOrThrow(mine))
+        )
+      )
+      const alarms = ["fetched", "results-key"]
+      assert.deepStrictEqual(said.own, { ledger: 0, open: 0, alarms }, "its own word on itself")
 
       const options = { dryRun: false, confirmRemovals: false, expiredAllowed: false }
       const imported = yield* device.run(importBundle(stick, options))

@@ -15,7 +15,8 @@ const WELL: DeviceKnown = {
   program: "0.1.0/1",
   enrolledAt: NOW - 100 * DAY,
   lastContact: { at: NOW - DAY, carrier: "https" },
-  report: { at: NOW - DAY, disk: { free: 40 * GIGA, total: 100 * GIGA } },
+  report: { at: NOW - DAY, disk: { free: 40 * GIGA, total: 100 * GIGA }, alarms: [] },
+  pending: 0,
   changes: 0,
   contents: 0,
   missing: 0,
@@ -27,7 +28,9 @@ const WELL: DeviceKnown = {
 const checks = (change: Partial<DeviceKnown>) =>
   judgeDevice({ ...WELL, ...change }, NOW).findings.map(({ check, level }) => `${check} ${level}`)
 
-const report = (at: number, free: number) => ({ report: { at, disk: { free, total: 100 * GIGA } } })
+const report = (at: number, free: number, ...alarms: ReadonlyArray<string>) => ({
+  report: { at, disk: { free, total: 100 * GIGA }, alarms }
+})
 
 describe("a device in the fleet", () => {
   it("is well when there is nothing to say of it", () => {
@@ -51,6 +54,12 @@ describe("a device in the fleet", () => {
     ["has little disk left", report(NOW - DAY, GIGA), ["disk warning"]],
     ["has no disk left", report(NOW - DAY, 1000), ["disk blocked"]],
     ["has a fast clock", report(NOW + 3_600_000, 40 * GIGA), ["clock blocked"]],
+    ["says that records wait on it", { pending: 4 }, ["pending warning"]],
+    [
+      "says what keeps it from its work",
+      report(NOW - DAY, 40 * GIGA, "results-key", "disk", "unheard-of", "unheard-of-too"),
+      ["alarm-results-key blocked", "alarm-other blocked"]
+    ],
     ["is of a version that is too new", { program: "9.0.0/1" }, ["program-new blocked"]],
     ["is of a version that is too old", { program: "0.0.9" }, ["program-old blocked"]],
     ["is blocked", { state: "blocked" }, ["blocked blocked"]],
@@ -80,7 +89,10 @@ describe("a device in the fleet", () => {
   })
 
   it("says nothing of a disk that it never told of", () => {
-    assert.deepStrictEqual(checks({ report: { at: NOW, disk: { free: 0, total: 0 } } }), [])
+    assert.deepStrictEqual(
+      checks({ report: { at: NOW, disk: { free: 0, total: 0 }, alarms: [] } }),
+      []
+    )
   })
 
   const known = fc.record({
@@ -96,12 +108,14 @@ describe("a device in the fleet", () => {
     report: fc.option(
       fc.record({
         at: fc.integer({ min: 1, max: NOW + DAY }),
-        disk: fc.record({ free: fc.nat(), total: fc.nat() })
+        disk: fc.record({ free: fc.nat(), total: fc.nat() }),
+        alarms: fc.array(fc.constantFrom("disk", "clock", "results-key", "fetched", "new", "newer"))
       })
     ),
     changes: fc.option(fc.nat()),
     contents: fc.nat(),
     missing: fc.nat(),
+    pending: fc.nat(),
     quarantined: fc.nat(),
     conflicts: fc.nat(),
     forked: fc.boolean()

@@ -106,12 +106,16 @@ layer(DoorSupport.layer(layerDesk), { excludeTestServices: true })("the office's
       const behind = devices.get(BEHIND.id)
       assert.strictEqual(behind?.lastContact?.carrier, "bundle")
       assert.strictEqual(behind?.missing, 3)
+      assert.deepInclude(behind, { pending: 6, sitting: 2 })
+      assert.deepInclude(devices.get(WELL.id), { pending: null, sitting: null })
       const said = (behind?.findings ?? []).map(({ text }) => text).join("\n")
       assert.match(said, /^Its disk is nearly full/mu)
       assert.match(said, /^Behind by 2 changes since \w+day,? /mu)
       assert.match(said, /^1 test is not on it yet/mu)
       assert.match(said, /^1 in quarantine/mu)
       assert.match(said, /^3 records are missing/mu)
+      assert.match(said, /^3 more records wait on it, as it said on \w+day/mu)
+      assert.match(said, /^It said on .+ that it knows no results key/mu)
       const silent = devices.get(SILENT.id)?.findings.map(({ check }) => check)
       assert.deepStrictEqual(silent, ["never"])
       assert.deepStrictEqual([...devices.keys()], [BEHIND.id, SILENT.id, WELL.id])
@@ -210,6 +214,8 @@ interface Seen {
   readonly name: string
   readonly level: string
   readonly missing: number
+  readonly pending: number | null
+  readonly sitting: number | null
   readonly lastContact: { readonly carrier: string } | null
   readonly findings: ReadonlyArray<{ readonly check: string; readonly text: string }>
 }

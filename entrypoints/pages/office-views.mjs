@@ -72,7 +72,14 @@ const FLEET = [
     of: ({ reportedAt }) => (reportedAt === null ? "" : moment(reportedAt))
   },
   { head: "came", figure: true, of: ({ received }) => number(received) },
-  { head: "missingHead", figure: true, of: ({ missing }) => number(missing) }
+  {
+    head: "pendingHead",
+    figure: true,
+    of: ({ missing, pending, sitting }) => [
+      number(pending ?? missing),
+      sitting > 0 ? small(t("sittingNow", { count: number(sitting) })) : null
+    ]
+  }
 ]
 
 export const showCompleteness = async (place, { get }) => {

@@ -121,7 +121,8 @@ const devices = Effect.gen(function* () {
   yield* reports.putReport(
     report(BEHIND, now, {
       cursors: [{ organisation: SCHOOL, epoch, version: head - 2 }],
-      disk: { free: 1_000, total: 256 * 1024 ** 3 }
+      disk: { free: 1_000, total: 256 * 1024 ** 3 },
+      own: { ledger: 11, open: 2, alarms: ["disk", "results-key"] }
     })
   )
   const happened = {
