@@ -6,7 +6,11 @@ import { fromBundle } from "./bundle-refusals.ts"
 import type { Language } from "./readiness-words.ts"
 import { byteSize } from "./terminal-units.ts"
 
-type Say = (figures: FleetFinding["figures"], day: (at: number | undefined) => string) => string
+type Say = (
+  figures: FleetFinding["figures"],
+  day: (at: number | undefined) => string,
+  size: (bytes: number) => string
+) => string
 
 const EN: Readonly<Record<FleetFinding["check"], Say>> = {
   blocked: () => "Blocked. Unblock it, if that was a mistake.",
@@ -25,7 +29,7 @@ const EN: Readonly<Record<FleetFinding["check"], Say>> = {
   quarantined: ({ have = 0 }) => `${have} in quarantine. Look at them under Results.`,
   conflicts: ({ have = 0 }) => `${have} came twice with different bytes. Somebody must look.`,
   forked: () => "Its ledger contradicts itself: it was restored from a copy. Somebody must look.",
-  disk: ({ free = 0 }) => `Its disk is nearly full: ${byteSize(free)} free. Make room.`,
+  disk: ({ free = 0 }, _, size) => `Its disk is nearly full: ${size(free)} free. Make room.`,
   clock: ({ ahead = 0 }) => `Its clock is ${Math.round(ahead / 60_000)} minutes fast. Set it.`,
   certificate: ({ ends }, day) =>
     `Its certificate may end on ${day(ends)}. Synchronise, to renew it.`,
@@ -60,7 +64,8 @@ const FR: Readonly<Record<FleetFinding["check"], Say>> = {
     `${have} arrivés deux fois avec des octets différents. Quelqu’un doit regarder.`,
   forked: () =>
     "Son registre se contredit : il a été restauré d’une copie. Quelqu’un doit regarder.",
-  disk: ({ free = 0 }) => `Son disque est presque plein : ${byteSize(free)} libres.`,
+  disk: ({ free = 0 }, _, size) =>
+    `Son disque est presque plein : ${size(free)} libres. Faites de la place.`,
   clock: ({ ahead = 0 }) =>
     `Son horloge avance de ${Math.round(ahead / 60_000)} minutes. Réglez-la.`,
   certificate: ({ ends }, day) =>
@@ -90,7 +95,22 @@ export const fleetText = (
     ...(timeZone === undefined ? {} : { timeZone })
   })
   const say = (language === "fr" ? FR : EN)[check]
-  return say(figures, (at) => (at === undefined ? "?" : format.format(at)))
+  const day = (at: number) => format.format(at)
+  return say(
+    figures,
+    (at) =>
+      at === undefined ? "?" : language === "fr" ? day(at).replace(FIRST, " 1er ") : day(at),
+    language === "fr" ? frenchSize : byteSize
+  )
+}
+
+/** In French the first of a month is "le 1er". */
+const FIRST = / 1 (?=\p{L})/u
+
+/** "1,0 kB" is "1 ko" there. */
+const frenchSize = (bytes: number): string => {
+  const [count = "", unit = ""] = byteSize(bytes).split(" ")
+  return `${count.replace(".", ",")}\u00a0${unit.replace("B", "o")}`
 }
 
 /** Why something is kept aside, and what to do about it. */

@@ -67,6 +67,15 @@ describe.runIf(HAS_BROWSER)("somebody at the office's page", () =>
             await page.getByText(/^En retard de 2 changements depuis le/u).waitFor()
             assert.strictEqual(await page.locator("nav.tabs button").count(), 7)
             assert.strictEqual(await page.getByText("Résultats ouverts").count(), 0)
+            const found: Array<string> = []
+            for (const tab of await page.locator("nav.tabs button").allTextContents()) {
+              await page.getByRole("button", { name: tab, exact: true }).click()
+              await page.locator("#view h2").first().waitFor()
+              await page.getByText(/^État : /u).waitFor()
+              found.push(...(await faults(page, `fr-${tab}`)))
+            }
+            assert.deepStrictEqual(found, [])
+            await page.getByRole("button", { name: "Appareils", exact: true }).click()
             await page.getByRole("button", { name: "English" }).click()
             await page.getByText(/^Behind by 2 changes since/u).waitFor()
           })

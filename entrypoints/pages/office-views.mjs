@@ -57,6 +57,14 @@ const FLEET = [
         : el("ul", { class: "why" }, ...findings.map(({ text }) => el("li", {}, text)))
     ]
   },
+  {
+    head: "pendingHead",
+    figure: true,
+    of: ({ missing, pending, sitting }) => [
+      number(pending ?? missing),
+      sitting > 0 ? small(t("sittingNow", { count: number(sitting) })) : null
+    ]
+  },
   { head: "organisation", of: ({ organisations }) => organisations.join(", ") },
   {
     head: "contact",
@@ -71,15 +79,7 @@ const FLEET = [
     head: "deviceClock",
     of: ({ reportedAt }) => (reportedAt === null ? "" : moment(reportedAt))
   },
-  { head: "came", figure: true, of: ({ received }) => number(received) },
-  {
-    head: "pendingHead",
-    figure: true,
-    of: ({ missing, pending, sitting }) => [
-      number(pending ?? missing),
-      sitting > 0 ? small(t("sittingNow", { count: number(sitting) })) : null
-    ]
-  }
+  { head: "came", figure: true, of: ({ received }) => number(received) }
 ]
 
 export const showCompleteness = async (place, { get }) => {
@@ -193,10 +193,14 @@ export const showHistory = async (place, { get }) => {
   await look()
 }
 
+/** Those who are nobody in particular; everybody else has a login or an id. */
+const NOBODY = new Set(["device", "operator", "stick"])
+const whoOf = (who) => (NOBODY.has(who) ? t(`w_${who}`) : who)
+
 const HISTORY = [
   WHEN,
   { head: "what", of: ({ verb }) => t(`v_${verb}`) },
-  { head: "who", of: ({ device, who }) => [who, device === null ? null : small(device)] },
+  { head: "who", of: ({ device, who }) => [whoOf(who), device === null ? null : small(device)] },
   { head: "organisation", of: ({ organisation }) => organisation ?? "" },
   { head: "outcome", of: ({ outcome }) => t(`o_${outcome}`) },
   { head: "reason", of: ({ reason }) => reason }
