@@ -160,6 +160,7 @@ describe.runIf(HAS_BROWSER)("an administrator at the office's page", () =>
             await page.getByLabel("Fichier CSV").setInputFiles(roster)
             await page.getByRole("button", { name: "Montrer ce qui arriverait" }).click()
             await page.getByText("Il n’y a rien à importer.").waitFor()
+            await page.getByText("personne n’a cet identifiant").waitFor()
             found.push(...(await faults(page, "imports-fr")))
             assert.deepStrictEqual(found, [])
           })

@@ -1,5 +1,6 @@
 /** Imports of rosters: choose a file, see what it would do, and only then do just that. */
 import { el } from "./elements.mjs"
+import { lineNow, reasonNow } from "./office-reasons.mjs"
 import { choice, table } from "./office-tables.mjs"
 import { number } from "./units.mjs"
 import { t } from "./words.mjs"
@@ -73,7 +74,7 @@ const refusal = (title, text) =>
     "div",
     { class: "outcome refused", tabindex: "-1" },
     el("h3", {}, title),
-    ...text.split("\n").map((line) => el("p", {}, line))
+    ...text.split("\n").map((line) => el("p", {}, lineNow(line)))
   )
 
 const previewOf = (asked, seen) => [
@@ -118,7 +119,7 @@ const PROBLEMS = [
     of: ({ lastLine, line }) => (lastLine === undefined ? String(line) : `${line}–${lastLine}`)
   },
   { head: "importColumn", of: ({ column }) => column ?? "" },
-  { head: "reason", of: ({ reason }) => el("span", { lang: "en", dir: "ltr" }, reason) },
+  { head: "reason", of: ({ reason }) => reasonNow(reason) },
   { head: "importFound", of: ({ value }) => el("bdi", {}, value ?? "") }
 ]
 

@@ -210,6 +210,7 @@ export const showManagers = async (place, { get }) => {
   const { managers } = await get("/managers")
   place.replaceChildren(
     el("h2", {}, t("tab_managers")),
+    el("p", {}, t("managersHow")),
     managers.length === 0
       ? el("p", {}, t("managersNone"))
       : table(t("tab_managers"), MANAGERS, managers)

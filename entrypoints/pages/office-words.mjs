@@ -103,6 +103,8 @@ teach({
     o_failed: "Failed",
     o_cancelled: "Cancelled",
     managersNone: "There is no sync manager yet.",
+    managersHow:
+      "Who may enrol devices and fetch tests, by organisation. An import of sync managers assigns them: its column organisation id.",
     name: "Name",
     noOrganisation: "None: nothing can be fetched",
     openedNote: "Names only. The answers themselves are given out by an export.",
@@ -215,6 +217,8 @@ teach({
     o_failed: "Échoué",
     o_cancelled: "Annulé",
     managersNone: "Il n’y a pas encore de gestionnaire.",
+    managersHow:
+      "Qui peut inscrire des appareils et récupérer des épreuves, par organisation. Une importation de gestionnaires les attribue : sa colonne organisation id.",
     name: "Nom",
     noOrganisation: "Aucune : rien ne peut être récupéré",
     openedNote: "Seulement les noms. Les réponses elles-mêmes sortent par une exportation.",
