@@ -2,13 +2,13 @@
 import fs from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option, Result } from "effect"
 import { importBundle } from "../application/import-bundle.ts"
 import { makeReport } from "../application/make-report.ts"
 import { blockDevice } from "../application/manage-clients.ts"
 import { Clients, DeviceIdentity, Holdings } from "../application/ports.ts"
 import type { Refused } from "../application/refused.ts"
-import { bringRequests } from "../application/waiting-devices.ts"
+import { approveWaiting, bringRequests, refuseWaiting } from "../application/waiting-devices.ts"
 import { NAMESPACE, type Signed } from "../domain/enrolment.ts"
 import { Digest, OrganisationId } from "../domain/id.ts"
 import {
@@ -253,6 +253,30 @@ describe("enrolment by stick", () => {
         assert.strictEqual(yield* codeOf(approveTo(stick)), "E_NO_REQUEST")
         assert.deepStrictEqual((yield* office.run(devicesWaiting.run({}))).waiting, [])
       }).pipe(Effect.scoped)
+  )
+
+  it.live("lets administrators who are equally fast decide once, on a database of several", () =>
+    Effect.gen(function* () {
+      const office = yield* side<CentralPorts>(freshCentral("PostgreSQL"))
+      yield* office.run(Real.importCenters([["School", SCHOOL]]))
+      const device = yield* aDevice
+      const note = yield* device.run(
+        Effect.flatMap(DeviceIdentity, (identity) => identity.request("Room 7", 1_000))
+      )
+      yield* office.run(bringOne(note))
+      const [one] = (yield* office.run(devicesWaiting.run({}))).waiting
+      const id = one?.id ?? Digest.make("0".repeat(64))
+      const approve = (who: string) =>
+        approveWaiting(id, { organisation: SCHOOL, who, deliver: () => Effect.void })
+      const refuse = refuseWaiting(id, { reason: "no", who: "rudi" })
+      const ends = yield* Effect.all(
+        [approve("root"), approve("riva"), refuse, approve("rosa")].map((decision) =>
+          office.run(Effect.result<{ readonly state: string }, unknown, CentralPorts>(decision))
+        ),
+        { concurrency: 4 }
+      )
+      assert.strictEqual(ends.filter((end) => Result.isSuccess(end)).length, 1)
+    }).pipe(Effect.scoped)
   )
 
   it.live("asks which organisation is meant, where there is none or more than one", () =>

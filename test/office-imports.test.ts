@@ -1,8 +1,11 @@
 /** Rosters at the office's door: what is seen before, and that nothing else happens then. */
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option, Stream } from "effect"
+import { importCenters } from "../application/import-centers.ts"
+import { importEligibilities } from "../application/import-eligibilities.ts"
+import { importPeople } from "../application/import-people.ts"
 import { Catalogue, History } from "../application/ports.ts"
-import { OrganisationId } from "../domain/id.ts"
+import { Digest, OrganisationId } from "../domain/id.ts"
 import { centerName, personName } from "../domain/record.ts"
 import { IMPORT_BYTES_MAX, PASSWORDS_AT_ONCE } from "../entrypoints/office-imports.ts"
 import type { CentralPorts } from "../entrypoints/wiring.ts"
@@ -161,6 +164,43 @@ layer(DoorSupport.layer(layerClerks), { excludeTestServices: true })(
         assert.deepStrictEqual(code(taken), [409, "many-passwords"])
         assert.isFalse(yield* has(personName("w0")))
       })
+    )
+
+    atOffice(
+      "does nothing where it comes to something else inside the transaction",
+      Effect.gen(function* () {
+        const other = { dryRun: false, keepGoing: false, name: "x", agreed: () => false }
+        const rows = <Row>(row: Row) => ({
+          ...other,
+          read: () =>
+            Stream.make({
+              items: [{ _tag: "Row" as const, line: 2, row }],
+              bytesRead: 1,
+              bytesTotal: 1
+            })
+        })
+        const center = { label: "Attic", organisation: "0123" }
+        const lists = { administrators: [], proctors: [], subCenters: [] }
+        const ends = [
+          yield* importCenters(rows({ ...center, ...lists })),
+          yield* importPeople({
+            ...rows({ login: "zoe", label: "Zoe", interfaceLanguage: "en-US" }),
+            kind: "proctor",
+            file: Digest.make("a".repeat(64)),
+            sheet: Option.none(),
+            width: 1
+          }),
+          yield* importEligibilities(
+            rows({ testCenter: "School", delivery: "none", testTakers: [], proctored: true })
+          )
+        ]
+        assert.deepStrictEqual(
+          ends.map(({ applied }) => applied),
+          [false, false, false]
+        )
+        assert.isFalse(yield* has(centerName(SCHOOL, "Attic")))
+        assert.isFalse(yield* has(personName("zoe")))
+      }).pipe(Effect.orDie)
     )
 
     atOffice(
