@@ -25,7 +25,19 @@ export const faults = async (page: Page, name: string): Promise<ReadonlyArray<st
     "Math.min(...[...document.querySelectorAll('#app *')].map((one) => parseFloat(getComputedStyle(one).fontSize)))"
   )
   assert.isAtLeast(Number(smallest), 18, name)
+  assert.isAtMost(await widthAt(page, NARROW), NARROW, `${name} scrolls sideways`)
   return Array.isArray(found) ? found.map((fault) => `${name}: ${fault}`) : [`${name}: no answer`]
+}
+
+/** As narrow as a page must still be readable without scrolling sideways (WCAG 1.4.10). */
+const NARROW = 320
+
+const widthAt = async (page: Page, width: number): Promise<number> => {
+  const before = page.viewportSize()
+  await page.setViewportSize({ width, height: 800 })
+  const found = Number(await page.evaluate("document.documentElement.scrollWidth"))
+  if (before !== null) await page.setViewportSize(before)
+  return found
 }
 
 /** As it is on a desk and on a telephone, and as it would be from right to left. */
