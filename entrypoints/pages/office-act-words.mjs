@@ -111,7 +111,8 @@ teach({
     "x_rows-refused": "Refused lines: {detail}.",
     "x_file-large": "The file is too large for this page. Import it at the server.",
     "x_file-refused": "{detail}",
-    x_unavailable: "It took too long, and nothing was changed. Import this file at the server."
+    importLate:
+      "The server did not finish in time. Look at the file once more: if its lines are so already, it is done. If not, nothing was changed: import it at the server."
   },
   fr: {
     tab_waiting: "Approbations",
@@ -225,7 +226,7 @@ teach({
     "x_rows-refused": "Lignes refusées : {detail}.",
     "x_file-large": "Le fichier est trop grand pour cette page. Importez-le sur le serveur.",
     "x_file-refused": "{detail}",
-    x_unavailable:
-      "Cela a pris trop de temps, et rien n’a changé. Importez ce fichier sur le serveur."
+    importLate:
+      "Le serveur n’a pas fini à temps. Regardez encore le fichier : si ses lignes sont déjà ainsi, c’est fait. Sinon rien n’a changé : importez-le sur le serveur."
   }
 })

@@ -59,9 +59,12 @@ const preview = (asked) => {
   return desk.act(
     () => desk.send(pathOf(asked), file),
     (seen) => show(found, previewOf(asked, seen)),
-    (text) => show(found, [refusal(t("importUnusable"), text)])
+    (text, code) => show(found, [refusal(t("importUnusable"), saidOf(text, code))])
   )
 }
+
+/** Central gives up after a minute, whichever way it ended. */
+const saidOf = (text, code) => (code === "unavailable" ? t("importLate") : text)
 
 const show = (found, drawn) => {
   found.replaceChildren(...drawn)
@@ -167,7 +170,7 @@ const importNow = (asked, seen, keepGoing, button) => {
   return desk.act(
     () => desk.send(path, file),
     ({ offered, report }) => show(found, doneOf(file, offered, report)),
-    (text) => show(found, [refusal(t("importNot"), text)])
+    (text, code) => show(found, [refusal(t("importNot"), saidOf(text, code))])
   )
 }
 
