@@ -21,6 +21,7 @@ export const scoreEnded = Effect.fnUntraced(function* (table: Table, after: Test
   for (const [index, item] of table.state.route.entries()) {
     if (!item.open || after.route[index]?.open !== false) continue
     const scored = yield* scoreItem(table, index)
+    if (scored === undefined) continue
     parts.set(item.key, scored.part)
     pending.set(item.key, scored.pending)
   }
@@ -40,6 +41,8 @@ const scoreItem = Effect.fnUntraced(function* (table: Table, index: number) {
   const { item: planned } = placeOf(plan, item)
   const part = yield* itemPart(session.execution, item.key)
   const attempt = item.attempts + 1
+  // A further try that was only looked at: what was handed in before stays the last.
+  if (part.sets.length > 0 && part.sets.every((set) => set.attempt < attempt)) return undefined
   const responses = knownOf(part)
   const before = part.sets.findLast((set) => set.attempt < attempt)
   const outcomes = before === undefined ? [] : knownOf({ ...part, sets: [before] }, "outcome")

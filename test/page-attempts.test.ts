@@ -1,0 +1,115 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Outbox } from "../application/record-ports.ts"
+import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
+import { browser, complaintsOf, flaws, HAS_BROWSER, logInAt, shoot } from "./support/browser.ts"
+import { exam, openResult } from "./support/exam.ts"
+import * as Office from "./support/office.ts"
+import { openDoor } from "./support/runner-client.ts"
+import { choice, publishSmall, smallTest } from "./support/small-tests.ts"
+import { HALL, synced } from "./support/town.ts"
+
+const GIVE_UP = `<p><qti-end-attempt-interaction response-identifier="GIVEUP" title="I give up"/></p>`
+const hopeless = choice({
+  declared: `<qti-response-declaration identifier="GIVEUP" cardinality="single" base-type="boolean"/>`,
+  body: GIVE_UP
+})
+
+const room = Effect.gen(function* () {
+  const world = yield* exam
+  const { office, on, root } = world
+  const rules = { navigation: "nonlinear", control: `max-attempts="2"` } as const
+  const files = smallTest({ fruit: choice(), hopeless }, rules)
+  yield* office(publishSmall(root, "tries", files))
+  yield* office(Office.eligible(HALL, "tries", ["ada"]))
+  yield* on(synced())
+  return { ...world, base: yield* on(openDoor()), chromium: yield* browser }
+})
+
+describe.runIf(HAS_BROWSER)("a question with several tries", () => {
+  it.live(
+    "is handed in try by try, is read-only after the last, and each try is scored",
+    () =>
+      Effect.gen(function* () {
+        const { base, chromium, keys, on } = yield* room
+        yield* Effect.promise(async () => {
+          const page = await chromium.newPage({ locale: "en-GB" })
+          const heard = complaintsOf(page)
+          const puts: Array<string> = []
+          page.on("request", (request) => {
+            if (request.method() === "PUT") puts.push(request.url())
+          })
+          const fruit = (n: number) => page.locator("qti-simple-choice").nth(n)
+          const chosen = page.locator("qti-simple-choice:state(--checked)")
+          const handIn = page.getByRole("button", { name: "Hand in this answer" })
+          const focused = () => page.evaluate("document.activeElement.getAttribute('data-act')")
+          await logInAt(page, base, "ada")
+          await page.getByRole("button", { name: "Start: Test tries" }).click()
+          await fruit(0).click()
+          await page.locator(".saved.done").waitFor()
+          assert.strictEqual(await handIn.getAttribute("aria-describedby"), "tries")
+          assert.strictEqual(await page.locator("#tries").textContent(), "Tries left: 2")
+          // A keyboard stays where it was.
+          await page.getByRole("button", { name: "Flag" }).press("Enter")
+          await page.getByRole("button", { name: "Flagged", pressed: true }).waitFor()
+          assert.strictEqual(await focused(), "flag")
+          await handIn.press("Enter")
+          await page.getByText("Handed in. You can try again.").waitFor()
+          assert.strictEqual(await page.locator("#tries").textContent(), "Tries left: 1")
+          assert.strictEqual(await chosen.textContent(), "Apples")
+          assert.deepStrictEqual(await flaws(page), [])
+          await shoot(page, "tries")
+          await fruit(1).click()
+          await page.locator(".saved.done").waitFor()
+          await handIn.click()
+          await page.getByText("Handed in. This question is closed.").waitFor()
+          await page.getByText("you can read your answer, and not change it").waitFor()
+          assert.strictEqual(await handIn.count(), 0)
+
+          puts.length = 0
+          await fruit(0).click({ force: true })
+          await fruit(0).press("Space")
+          assert.strictEqual(await chosen.textContent(), "Bananas")
+          assert.strictEqual(await fruit(0).getAttribute("aria-disabled"), "true")
+          assert.deepStrictEqual(await flaws(page), [])
+          await shoot(page, "closed")
+
+          await page.getByRole("button", { name: "Next" }).click()
+          await page.getByText("Question 2 of 2").waitFor()
+          await fruit(1).click()
+          await page.getByRole("button", { name: "I give up" }).click()
+          await page.getByText("Handed in. You can try again.").waitFor()
+          assert.isTrue(puts.every((url) => url.includes("hopeless")))
+          await page.getByRole("button", { name: "Previous" }).click()
+          await page.getByText("Question 1 of 2").waitFor()
+          await page.getByText("you can read your answer").waitFor()
+          assert.strictEqual(await chosen.textContent(), "Bananas")
+          await page.getByRole("button", { name: "Finish" }).click()
+          await page.getByRole("button", { name: "Yes, finish" }).click()
+          await page.getByText("You have finished").waitFor()
+          assert.deepStrictEqual(heard, [])
+        })
+        const [result] = yield* on(
+          Effect.flatMap(Outbox, (outbox) =>
+            outbox.owed({ after: 0, limit: 9, kinds: ["result"], ends: SENT_BY_DEFAULT })
+          )
+        )
+        const { document } = yield* openResult(keys.active, result?.body ?? "")
+        const told = document.variables
+          .filter(({ item }) => item !== null)
+          .map(({ attempt, item, variables }) => {
+            const value = (name: string) =>
+              variables.find(({ identifier }) => identifier === name)?.values?.[0]?.value ?? null
+            const names = ["numAttempts", "RESPONSE", "SCORE", "GIVEUP"]
+            return [item, attempt, ...names.map(value)]
+          })
+        assert.deepStrictEqual(told, [
+          ["fruit", 1, "1", "A", "0", null],
+          ["fruit", 2, "2", "B", "1", null],
+          // A second try was begun, and nothing was done in it.
+          ["hopeless", 1, "1", "B", "1", "true"]
+        ])
+      }),
+    60_000
+  )
+})
