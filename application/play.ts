@@ -10,7 +10,7 @@ import type { ExecutionId } from "../domain/result.ts"
 import * as Sequence from "../domain/sequence.ts"
 import { current, placeOf, type TestState } from "../domain/test-state.ts"
 import { itemMillis } from "../domain/test-timers.ts"
-import { rulesOf, viewOf } from "../domain/test-view.ts"
+import { rubricsOf, rulesOf, viewOf } from "../domain/test-view.ts"
 import { finish } from "./end-session.ts"
 import { PlayRefused, refusedBy, settle } from "./play-decide.ts"
 import { ItemForPage, Scorer } from "./play-ports.ts"
@@ -62,6 +62,9 @@ export const openItem = Effect.fn("openItem")(function* (
       const answer = {
         ref,
         xml: page.prepare(xml, path, contentUrl, templates ?? []),
+        rubrics: rubricsOf(table.plan, item).map((one) =>
+          page.rubric(one.xml, one.path, contentUrl)
+        ),
         saved: { seq: save.seq, responses: knownOf(part), playerState: save.playerState },
         templates: templates ?? [],
         attempt: item.open ? item.attempts + 1 : item.attempts,

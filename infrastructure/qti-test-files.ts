@@ -9,7 +9,7 @@ import { MANIFEST } from "../domain/qti-document.ts"
 import { SECTION_DEPTH_MAX, TEST_ITEMS_MAX } from "../domain/qti-route.ts"
 import type { TestPlan } from "../domain/test-plan.ts"
 import { readManifest } from "./qti-manifest.ts"
-import { type ItemFacts, planOf } from "./qti-test-reader.ts"
+import { BASE, type ItemFacts, planOf } from "./qti-test-reader.ts"
 import { isElement, type QtiElement, readTree } from "./qti-tree.ts"
 
 /** Files of a package, by their names in it. */
@@ -49,6 +49,7 @@ export const readPlan = <E, R>({
         }
         const attributes = new Map(node.attributes)
         if (target !== undefined) attributes.set("href", target.path)
+        if (node.name === "qti-rubric-block") attributes.set(BASE, from)
         const children = yield* Effect.forEach(node.children, (child) =>
           isElement(child) && HOLDS.has(node.name)
             ? include(child, from, depth)

@@ -23,6 +23,7 @@ const MOUNT_MILLIS = 15_000
 export const showQuestion = async ({ changed, ended, item: given, label, order, place }) => {
   const document_ = new DOMParser().parseFromString(given.xml, "application/xml")
   if (document_.querySelector("parsererror") !== null) throw new Error("unreadable item")
+  putAbove(document_, given.rubrics)
   makeAbsolute(document_)
   tellLanguages(document_)
   const choiceOrder = shuffle(document_, order)
@@ -74,6 +75,20 @@ export const showQuestion = async ({ changed, ended, item: given, label, order, 
       place.replaceChildren()
     }
   }
+}
+
+/** What the test says above this item belongs to what is read there, and looks like it. */
+const putAbove = (document_, rubrics) => {
+  const body = document_.querySelector("qti-item-body")
+  const read = rubrics.flatMap((xml) => {
+    const { documentElement } = new DOMParser().parseFromString(xml, "application/xml")
+    return [...(documentElement.querySelector("qti-item-body")?.childNodes ?? [])]
+  })
+  if (body === null || read.length === 0) return
+  const above = document_.createElementNS(body.namespaceURI, "div")
+  above.setAttribute("class", "testferry-above")
+  above.append(...read)
+  body.prepend(above)
 }
 
 /** The library puts a "/" before what has no scheme, and would ask a host named like the first folder. */
@@ -181,6 +196,9 @@ OURS.replaceSync(`
   qti-extended-text-interaction::part(textarea) { font: inherit; min-block-size: 12em; }
   qti-text-entry-interaction::part(input) { font: inherit; }
   qti-hotspot-choice:state(--checked) { outline: 4px solid #0b5c8a; }
+  /* The library hides what names a view; only what is meant for test-takers comes here. */
+  qti-rubric-block[view] { display: block; }
+  .testferry-above { border-inline-start: .4rem solid #d5dae1; padding-inline-start: 1rem; margin-block-end: 1.5rem; }
   qti-slider-interaction[readonly]::part(slider) { pointer-events: none; }
   qti-end-attempt-interaction::part(button) {
     font: inherit; font-weight: 600; min-block-size: 3rem; padding: .6rem 1.2rem;

@@ -62,6 +62,7 @@ export const planPart = (
   limits: null,
   linear: true,
   individual: true,
+  rubrics: [],
   children,
   ...more
 })
@@ -74,6 +75,7 @@ export const testPlan = (
     identifier: "T",
     title: "A test",
     limits: null,
+    rubrics: [],
     parts,
     xml: "<qti-assessment-test/>",
     concludes: false,
