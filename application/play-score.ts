@@ -51,6 +51,7 @@ const scoreItem = Effect.fnUntraced(function* (table: Table, index: number) {
     ? yield* score(table, planned.path, { responses, outcomes, templates })
     : []
   const pending = scored === undefined
+  const { external } = planned
   const said = {
     item,
     index,
@@ -60,10 +61,11 @@ const scoreItem = Effect.fnUntraced(function* (table: Table, index: number) {
     templates,
     completed: true,
     pending,
+    external,
     millis: itemMillis(state, item.key),
     at: now.wall
   }
-  return { pending, part: withSet(part, said) }
+  return { pending: pending || external, part: withSet(part, said) }
 })
 
 type Asked = Omit<Parameters<(typeof Scorer)["Service"]["score"]>[0], "xml">
@@ -93,6 +95,9 @@ export const conclude = Effect.fnUntraced(function* (
   return testSet({
     outcomes: outcomes ?? [],
     pending: outcomes === undefined,
+    external: state.route.some(
+      (item) => (item.open || item.attempts > 0) && placeOf(plan, item).item.external
+    ),
     undecided: state.undecided,
     millis: state.spent.test ?? 0,
     at: now.wall

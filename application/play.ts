@@ -139,6 +139,7 @@ const keepAnswers = Effect.fnUntraced(function* (
       templates: save.templates ?? [],
       completed: false,
       pending: false,
+      external: false,
       millis: itemMillis(state, ref),
       at: now.wall
     }

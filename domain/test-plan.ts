@@ -69,6 +69,8 @@ export interface PlanItem extends Selectable {
   readonly title: string
   /** Whether it asks anything: what asks nothing can't be skipped. */
   readonly responds: boolean
+  /** Somebody else scores it, later: a person, as a rule. */
+  readonly external: boolean
   readonly categories: ReadonlyArray<string>
   readonly weights: Readonly<Record<string, number>>
   readonly control: Control

@@ -15,6 +15,7 @@ import { childrenOf, isElement, type QtiElement, xmlOf } from "./qti-tree.ts"
 export interface ItemFacts {
   readonly title: string
   readonly responds: boolean
+  readonly external: boolean
 }
 
 /** Which file a part of the tree is from, as XML has it (XML Base). */
@@ -101,6 +102,7 @@ const itemOf = (
     path,
     title: facts.get(path)?.title ?? text(item, "identifier"),
     responds: facts.get(path)?.responds ?? true,
+    external: facts.get(path)?.external ?? false,
     categories: text(item, "category").split(/\s+/u).filter(Boolean),
     weights: Object.fromEntries(weights),
     control: controlOf(item, outer)

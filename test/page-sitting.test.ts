@@ -119,6 +119,9 @@ describe.runIf(hasBrowser)("a test-taker in front of a device", () => {
         })
         assert.deepInclude(told("SCORE"), { melody: "1", beats: "0", waves: "1" })
         assert.strictEqual(told("TOTAL_SCORE")[""], "2")
+        // An essay is no 0, and what was added up without it is not all.
+        assert.isUndefined(told("SCORE").morning)
+        assert.deepStrictEqual(told("pendingExternalScoring"), { "": "true", morning: "true" })
       }),
     120_000
   )

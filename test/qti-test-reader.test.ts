@@ -52,11 +52,17 @@ describe("the plan of a test", () => {
         ]
       )
       assert.deepStrictEqual(
-        itemsOf(plan).map(({ identifier, path, responds }) => [identifier, path, responds]),
+        itemsOf(plan).map(({ external, identifier, path, responds }) => [
+          identifier,
+          path,
+          responds,
+          external
+        ]),
         ["melody", "beats", "waves", "families", "morning"].map((name) => [
           name,
           `items/${name}.xml`,
-          true
+          true,
+          name === "morning"
         ])
       )
       assert.include(sectionOf(plan).rubrics[0]?.xml ?? "", "<p>Put on your headphones.")

@@ -27,6 +27,7 @@ export const planItem = (
   path: `${identifier}.xml`,
   title: identifier,
   responds: true,
+  external: false,
   categories: [],
   weights: {},
   control: { ...CONTROL, ...control },
@@ -138,7 +139,8 @@ const itemLike = fc.record({
     allowSkipping: fc.integer({ min: 0, max: 3 }).map((thrown) => thrown > 0),
     validateResponses: seldom
   }),
-  responds: flag
+  responds: flag,
+  external: seldom
 })
 
 const sectionLike = fc.record({
