@@ -194,7 +194,8 @@ OURS.replaceSync(`
     --qti-focus-border-width: 3px; --qti-border-color: #7d8794; --qti-form-size: 1.125rem;
   }
   qti-extended-text-interaction::part(textarea) { font: inherit; min-block-size: 12em; }
-  qti-text-entry-interaction::part(input) { font: inherit; }
+  qti-text-entry-interaction { max-inline-size: 100%; }
+  qti-text-entry-interaction::part(input) { font: inherit; max-inline-size: 100%; box-sizing: border-box; }
   qti-hotspot-choice:state(--checked) { outline: 4px solid #0b5c8a; }
   /* The library hides what names a view; only what is meant for test-takers comes here. */
   qti-rubric-block[view] { display: block; }

@@ -57,6 +57,7 @@ export const makePage = () => {
       stood = null
       heading.focus({ preventScroll: true })
       place.parentElement.scrollTo(0, 0)
+      scrollTo(0, 0)
     },
     closeAll: () => {
       for (const open of document.querySelectorAll("dialog[open]")) open.close()
