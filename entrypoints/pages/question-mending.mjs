@@ -20,6 +20,25 @@ export const tellLanguages = (document_) => {
   }
 }
 
+const DRAWN = new Set(["http://www.w3.org/1998/Math/MathML", "http://www.w3.org/2000/svg"])
+
+/** What the library makes of an item, but formulas and drawings stay what they are. */
+export const toHtml = (element) => {
+  const whole = document.createDocumentFragment()
+  whole.append(asHtml(element))
+  return whole
+}
+
+const asHtml = (node) => {
+  if (!(node instanceof Element) || DRAWN.has(node.namespaceURI)) {
+    return document.importNode(node, true)
+  }
+  const made = document.createElement(node.localName)
+  for (const { localName, value } of node.attributes) made.setAttribute(localName, value)
+  made.append(...[...node.childNodes].map(asHtml))
+  return made
+}
+
 /** Shows what was answered, and lets nobody change it; who listens hears that it is so. */
 export const close = (item) => {
   item.readonly = true
@@ -36,17 +55,28 @@ export const close = (item) => {
   }
 }
 
-/** The library says of choices whether they are read-only, which their roles may not. */
+/**
+ * The library says of choices whether they are read-only, which their roles may not. What is put
+ * somewhere stands inside the interaction.
+ */
 export const mendAria = (item) => {
-  const mend = () => {
-    for (const choice of item.querySelectorAll("[aria-readonly]")) {
-      const isReadOnly = choice.getAttribute("aria-readonly") === "true"
-      choice.removeAttribute("aria-readonly")
-      if (isReadOnly) choice.setAttribute("aria-disabled", "true")
+  const interactions = [...item.querySelectorAll("[response-identifier]")]
+  for (const root of [item, ...interactions.map(({ shadowRoot }) => shadowRoot)]) {
+    if (root === null) continue
+    const mend = () => {
+      for (const choice of root.querySelectorAll("[aria-readonly]")) {
+        const isReadOnly = choice.getAttribute("aria-readonly") === "true"
+        choice.removeAttribute("aria-readonly")
+        if (isReadOnly) choice.setAttribute("aria-disabled", "true")
+      }
     }
+    mend()
+    new MutationObserver(mend).observe(root, {
+      attributeFilter: ["aria-readonly"],
+      childList: true,
+      subtree: true
+    })
   }
-  mend()
-  new MutationObserver(mend).observe(item, { attributeFilter: ["aria-readonly"], subtree: true })
 }
 
 /** The library's sliders are moved by a mouse only, and say no value. */

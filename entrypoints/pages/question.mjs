@@ -6,7 +6,8 @@ import {
   languageOf,
   makeSlidersReachable,
   mendAria,
-  tellLanguages
+  tellLanguages,
+  toHtml
 } from "./question-mending.mjs"
 import { t } from "./words.mjs"
 
@@ -38,7 +39,7 @@ export const showQuestion = async ({ changed, ended, item: given, label, order, 
   })
   place.replaceChildren(isClosed ? el("p", { class: "closed" }, t("closedText")) : "", frame)
   await box.updateComplete
-  box.itemXML = new XMLSerializer().serializeToString(document_.documentElement)
+  box.itemDoc = toHtml(document_.documentElement)
   const item = await connected
   await settled(item)
   if (given.saved !== null) restore(item, given.saved.responses)
