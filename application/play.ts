@@ -125,7 +125,9 @@ const keepAnswers = Effect.fnUntraced(function* (
     return yield* new Stale({ part: ref, kept: part.save.seq })
   }
   const isAnswered = responses.some(isAnswer)
-  const state = yield* allowed(Sequence.record(plan, before, ref, { answered: isAnswered, valid }))
+  const isValid = valid && (yield* isAccepted(table, responses))
+  const said = { answered: isAnswered, valid: isValid }
+  const state = yield* allowed(Sequence.record(plan, before, ref, said))
   const item = yield* currentItem(state, ref)
   const save = { ...part.save, seq, digest, playerState }
   const kept = withSet(
@@ -145,6 +147,15 @@ const keepAnswers = Effect.fnUntraced(function* (
     }
   )
   return { state, parts: new Map([[ref, kept]]), answer: undefined }
+})
+
+/** The page may be mistaken; asked only where it matters, since an item has to be read for it. */
+const isAccepted = Effect.fnUntraced(function* (table: Table, responses: ReadonlyArray<Known>) {
+  const page = yield* ItemForPage
+  const item = current(table.state)
+  const planned = item === undefined ? undefined : placeOf(table.plan, item).item
+  if (planned?.control.validateResponses !== true) return true
+  return page.accepts(yield* itemText(table, planned.path), responses)
 })
 
 /**

@@ -8,9 +8,12 @@
 import { Layer } from "effect"
 import { ItemForPage, type Known } from "../application/play-ports.ts"
 import { attributesForPage, type ContentUrl, escaped } from "./attributes-for-page.ts"
+import { isWithinLimits } from "./item-limits.ts"
 import { walkXml, type XmlElement } from "./xml-document.ts"
 
-export const layer = Layer.sync(ItemForPage, () => ItemForPage.of({ prepare: itemForPage, rubric }))
+export const layer = Layer.sync(ItemForPage, () =>
+  ItemForPage.of({ prepare: itemForPage, rubric, accepts: isWithinLimits })
+)
 
 /**
  * Gives the item without its keys, as XML. `path`: where it is in its package; `contentUrl`: the

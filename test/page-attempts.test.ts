@@ -5,7 +5,7 @@ import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
 import { browser, complaintsOf, flaws, HAS_BROWSER, logInAt, shoot } from "./support/browser.ts"
 import { exam, openResult } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
-import { openDoor } from "./support/runner-client.ts"
+import { ask, openDoor } from "./support/runner-client.ts"
 import { choice, publishSmall, smallTest } from "./support/small-tests.ts"
 import { HALL, synced } from "./support/town.ts"
 
@@ -111,5 +111,42 @@ describe.runIf(HAS_BROWSER)("a question with several tries", () => {
         ])
       }),
     60_000
+  )
+})
+
+describe("a page that calls an answer valid", () => {
+  it.live("does not get past a device that knows better", () =>
+    Effect.gen(function* () {
+      const { office, on, root } = yield* exam
+      const fruit = choice()
+      const two = {
+        ...fruit,
+        body: fruit.body.replace(`max-choices="1"`, `min-choices="1" max-choices="1"`)
+      }
+      const files = smallTest({ two, more: choice() }, { control: `validate-responses="true"` })
+      yield* office(publishSmall(root, "strict", files))
+      yield* office(Office.eligible(HALL, "strict", ["ada"]))
+      yield* on(synced())
+      const base = yield* on(openDoor())
+      const login = yield* ask(base, "POST", "/runner/v1/login", {
+        body: { login: "ada", password: Office.passwordOf("ada") }
+      })
+      const call = (method: string, at: string, body?: unknown) =>
+        ask(base, method, `/runner/v1/executions${at}`, { token: login.json.token ?? "", body })
+      const { execution } = (yield* call("POST", "", { delivery: "dlv_strict" })).json
+      const at = `/${execution}`
+      yield* call("POST", `${at}/start`)
+      yield* call("GET", `${at}/play/items/two`)
+      const next = (seq: number, chosen: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const values = chosen.map((value) => ({ value }))
+          const said = { identifier: "RESPONSE", cardinality: "multiple", baseType: "identifier" }
+          const responses = [{ ...said, values }]
+          yield* call("PUT", `${at}/play/items/two/responses`, { seq, responses, valid: true })
+          return (yield* call("POST", `${at}/play/move`, { from: "two", to: "next" })).status
+        })
+      const statuses = yield* Effect.all([next(1, ["A", "B"]), next(2, []), next(3, ["A"])])
+      assert.deepStrictEqual(statuses, [409, 409, 200])
+    })
   )
 })

@@ -29,7 +29,8 @@ import { HALL, synced, TAKERS } from "./support/town.ts"
 const PAGE = Layer.succeed(ItemForPage, {
   prepare: (xml, file, contentUrl) =>
     `${contentUrl(file)} ${xml.replace(/<correctResponse[\s\S]*?<\/correctResponse>/gu, "")}`,
-  rubric: (xml, file, contentUrl) => `${contentUrl(file)} ${xml}`
+  rubric: (xml, file, contentUrl) => `${contentUrl(file)} ${xml}`,
+  accepts: () => true
 })
 
 /** Until somebody scores, every answer must stay and wait: the hardest case for the verbs. */

@@ -31,7 +31,12 @@ export const toHtml = (element) => {
 
 const asHtml = (node) => {
   if (!(node instanceof Element) || DRAWN.has(node.namespaceURI)) {
-    return document.importNode(node, true)
+    const drawn = document.importNode(node, true)
+    // Within a line fractions would be written in letters too small to read.
+    if (drawn.localName === "math" && !drawn.hasAttribute("displaystyle")) {
+      drawn.setAttribute("displaystyle", "true")
+    }
+    return drawn
   }
   const made = document.createElement(node.localName)
   for (const { localName, value } of node.attributes) made.setAttribute(localName, value)
