@@ -9,7 +9,15 @@ import { openFile } from "../infrastructure/file-source.ts"
 import { readQuestions } from "../infrastructure/qti-questions.ts"
 import { readPlan } from "../infrastructure/qti-test-files.ts"
 import { openPackage } from "../infrastructure/zip-package.ts"
-import { browser, complaintsOf, flaws, HAS_BROWSER, logInAt, shoot } from "./support/browser.ts"
+import {
+  browser,
+  complaintsOf,
+  flaws,
+  HAS_BROWSER,
+  logInAt,
+  shoot,
+  smallPrint
+} from "./support/browser.ts"
 import { PACKAGES } from "./support/build-packages.ts"
 import { exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
@@ -66,6 +74,7 @@ const sit = async (
     }
     await page.locator(".saved.done").waitFor()
     assert.deepStrictEqual(await flaws(page), [], `question ${at + 1}`)
+    assert.deepStrictEqual(await smallPrint(page), [], `question ${at + 1}`)
     await shoot(page, `${name}-${hand.name}-${at + 1}`)
     await go(at + 1 < items.length ? "next" : "finish")
   }

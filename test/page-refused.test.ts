@@ -127,6 +127,23 @@ describe.runIf(HAS_BROWSER)("an answer that the device refuses", () => {
           await page.getByRole("button", { name: "Next" }).click()
           await question(page, 2)
           assert.strictEqual(refused, 1)
+
+          // Nobody is logged in any more: what was typed last comes back with its person.
+          await page.getByRole("button", { name: "Previous" }).click()
+          await question(page, 1)
+          const login = { status: 401, json: { code: "login-needed" } }
+          await page.route(put, (route) => route.fulfill(login))
+          await page.locator("textarea").fill("and the last words")
+          await page.getByText("You were logged out").waitFor()
+          await page.unroute(put)
+          await page.locator("#login").fill("ben")
+          await page.locator("#password").fill(Office.passwordOf("ben"))
+          await page.keyboard.press("Enter")
+          await goOn(page, "Go on")
+          await page.locator(".saved.done").waitFor()
+          await page.reload()
+          await goOn(page, "Go on")
+          assert.strictEqual(await page.locator("textarea").inputValue(), "and the last words")
         })
       }),
     60_000

@@ -55,6 +55,23 @@ export const flaws = async (page: Page): Promise<unknown> => {
   )
 }
 
+/** What is written in letters smaller than 18 pixels, in the page and inside its items. */
+export const smallPrint = (page: Page): Promise<unknown> =>
+  page.evaluate(`(() => {
+    const found = []
+    const look = (root) => {
+      for (const each of root.querySelectorAll("*")) {
+        if (each.shadowRoot) look(each.shadowRoot)
+        const text = [...each.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join("").trim()
+        const isShown = each.checkVisibility() && each.getClientRects().length > 0
+        const size = Number.parseFloat(getComputedStyle(each).fontSize)
+        if (text !== "" && isShown && size < 17.9 && !each.closest("style, .unseen")) found.push(size + " " + each.localName + " " + text)
+      }
+    }
+    look(document)
+    return found
+  })()`)
+
 /** For eyes; kept only where somebody says where. */
 export const shoot = async (page: Page, name: string) => {
   const folder = process.env.TESTFERRY_SHOTS

@@ -13,6 +13,8 @@ export interface SmallItem {
   /** Behind the body: feedback that opens above it. */
   readonly after?: string
   readonly attributes?: string
+  /** In the test's reference to it. */
+  readonly ref?: string
 }
 
 const itemXml = (name: string, item: SmallItem): string =>
@@ -27,7 +29,8 @@ export const choice = (more: Partial<SmallItem> & { readonly asked?: string } = 
   body: `<qti-choice-interaction response-identifier="RESPONSE" max-choices="1"><qti-prompt>${more.asked ?? "Which one?"}</qti-prompt><qti-simple-choice identifier="A">Apples</qti-simple-choice><qti-simple-choice identifier="B">Bananas</qti-simple-choice></qti-choice-interaction>${more.body ?? ""}`,
   processing: more.processing ?? `<qti-response-processing template="${MATCH}"/>`,
   after: more.after ?? "",
-  attributes: more.attributes ?? ""
+  attributes: more.attributes ?? "",
+  ref: more.ref ?? ""
 })
 
 /** A question with a line to write on; of which nothing is scored unless `processing` says how. */
@@ -35,7 +38,8 @@ export const text = (more: Partial<SmallItem> = {}): SmallItem => ({
   declared: `<qti-response-declaration identifier="RESPONSE" cardinality="single" base-type="string"/>${more.declared ?? SCORE}`,
   body: `<qti-extended-text-interaction response-identifier="RESPONSE"><qti-prompt>Write something</qti-prompt></qti-extended-text-interaction>${more.body ?? ""}`,
   processing: more.processing ?? "",
-  attributes: more.attributes ?? ""
+  attributes: more.attributes ?? "",
+  ref: more.ref ?? ""
 })
 
 export interface SmallRules {
@@ -58,7 +62,8 @@ export const smallTest = (
 ): Files => {
   const names = Object.keys(items)
   const refs = names.map(
-    (name) => `<qti-assessment-item-ref identifier="${name}" href="items/${name}.xml"/>`
+    (name) =>
+      `<qti-assessment-item-ref identifier="${name}" href="items/${name}.xml">${items[name]?.ref ?? ""}</qti-assessment-item-ref>`
   )
   const control = rules.control === undefined ? "" : `<qti-item-session-control ${rules.control}/>`
   return {
