@@ -53,6 +53,10 @@ const room = Effect.gen(function* () {
   return { ...world, asked, base: yield* on(openDoor()), chromium: yield* browser }
 })
 
+/** Looks at a view as those who need it otherwise do. */
+const look = async (page: Page, where: string) =>
+  assert.deepStrictEqual([await flaws(page), await smallPrint(page)], [[], []], where)
+
 /** Sits a test to its end; `go` presses what leads on. */
 const sit = async (
   page: Page,
@@ -73,8 +77,7 @@ const sit = async (
       assert.isBelow(above?.y ?? Number.NaN, (below?.y ?? Number.NaN) - 4)
     }
     await page.locator(".saved.done").waitFor()
-    assert.deepStrictEqual(await flaws(page), [], `question ${at + 1}`)
-    assert.deepStrictEqual(await smallPrint(page), [], `question ${at + 1}`)
+    await look(page, `question ${at + 1}`)
     await shoot(page, `${name}-${hand.name}-${at + 1}`)
     await go(at + 1 < items.length ? "next" : "finish")
   }
@@ -97,13 +100,18 @@ describe.runIf(HAS_BROWSER)("each package of our own", () => {
             return page
           }
           const ada = await open("ada")
+          await look(ada, "tests")
           const ben = await open("ben")
           for (const test of asked) {
             const [name] = test
             await ada.getByRole("button", { name: `Start: Test ${name}` }).click()
             await sit(ada, test, byMouse, (act) => ada.locator(`[data-act="${act}"]`).click())
-            await ada.getByRole("button", { name: "Yes, finish" }).click()
+            const yes = ada.getByRole("button", { name: "Yes, finish" })
+            await yes.waitFor()
+            await look(ada, "finish")
+            await yes.click()
             await ada.getByText("You have finished").waitFor()
+            await look(ada, "finished")
             await shoot(ada, `mouse-${name}`)
             await ada.getByRole("button", { name: "Back to your tests" }).click()
 
@@ -117,6 +125,17 @@ describe.runIf(HAS_BROWSER)("each package of our own", () => {
             await ben.getByText("You have finished").waitFor()
             await press("Back to your tests")
           }
+          const cem = await open("cem")
+          await cem.getByRole("button", { name: "Start: Test essay" }).click()
+          await cem.getByText("Please wait").waitFor()
+          await look(cem, "wait")
+          await cem.getByRole("button", { name: "Back to your tests" }).click()
+          await cem.getByRole("button", { name: "Log out" }).click()
+          await cem.locator("#login").waitFor()
+          await look(cem, "login")
+          // The language is chosen before anybody says who they are.
+          await cem.getByRole("button", { name: "Français" }).click()
+          await cem.getByRole("button", { name: "Se connecter" }).waitFor()
           assert.deepStrictEqual(heard.flat(), [])
         })
         const results = yield* on(
