@@ -1,10 +1,11 @@
 /** Adds or changes a learning platform that may launch an organisation's deliveries. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import { NO_COUNTS } from "../domain/history.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { LtiConsumerRecord, ltiConsumerName } from "../domain/record.ts"
+import { happened } from "./happened.ts"
 import { ensureOrganisations } from "./import.ts"
-import { Atomic, Catalogue, History, Secrets } from "./ports.ts"
+import { Atomic, Catalogue, Secrets } from "./ports.ts"
 import { refreshConcerned } from "./refresh.ts"
 
 /** Found again by its key; the secret is kept in central's vault only. */
@@ -16,7 +17,6 @@ export const addLtiConsumer = Effect.fn("addLtiConsumer")(function* (consumer: {
 }) {
   const atomic = yield* Atomic
   const catalogue = yield* Catalogue
-  const history = yield* History
   const secrets = yield* Secrets
   const { key, label, organisation, secret } = consumer
   return yield* atomic.run(
@@ -36,16 +36,11 @@ export const addLtiConsumer = Effect.fn("addLtiConsumer")(function* (consumer: {
       yield* catalogue.put([record])
       const offered = yield* refreshConcerned(before, [record.id, ...created])
       const change = known === undefined ? { created: 1 } : { updated: 1 }
-      yield* history.append({
-        at: yield* Clock.currentTimeMillis,
+      yield* happened({
         verb: "import",
         who: "operator",
-        device: null,
         organisation,
-        outcome: "done",
         counts: { "lti-consumer": { ...NO_COUNTS, ...change } },
-        bytes: 0,
-        millis: 0,
         reason: record.id
       })
       return { id: record.id, created: known === undefined, offered }

@@ -9,7 +9,9 @@ import { type Change, type Cursor, PAGE_CHARACTERS } from "../domain/feed.ts"
 import type { Digest, OrganisationId } from "../domain/id.ts"
 import { BUCKETS } from "../domain/set-digest.ts"
 import { Standing } from "./bundle-ports.ts"
-import { Blobs, type Client, Clients, Feeds, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Blobs, type Client, Clients, Feeds } from "./ports.ts"
+import { Records } from "./record-ports.ts"
 
 /** There is no such thing, as far as this client is concerned. */
 export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {}) {}
@@ -38,7 +40,9 @@ export const page = Effect.fn("page")(function* (
   }
   const standing = yield* Standing
   const newest = { ...(yield* standing.versions), certificate: client.serial }
-  return { ...answered, newest }
+  if (client.kind !== "device") return { ...answered, newest }
+  const records = yield* (yield* Records).countNumbers(client.id)
+  return { ...answered, newest: { ...newest, records } }
 })
 
 const remember = Effect.fnUntraced(function* (
@@ -46,17 +50,11 @@ const remember = Effect.fnUntraced(function* (
   organisation: OrganisationId,
   reason: string
 ) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "sync",
     who: client.kind,
     device: client.id,
     organisation,
-    outcome: "done",
-    counts: {},
-    bytes: 0,
-    millis: 0,
     reason
   })
 })

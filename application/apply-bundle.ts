@@ -2,7 +2,7 @@
  * Applies a bundle that was checked and is here whole: keeps the documents it brings, moves its
  * contents to their place, synchronises with what it says, and only then notes that it was applied.
  */
-import { Clock, Effect, Option, Result, Schema } from "effect"
+import { Effect, Option, Result, Schema } from "effect"
 import type { BlobPart, OutwardIndex } from "../domain/bundle-index.ts"
 import { Certificate, type Signed } from "../domain/enrolment.ts"
 import type { OrganisationId } from "../domain/id.ts"
@@ -11,7 +11,8 @@ import { applied as appliedState } from "../domain/stream.ts"
 import { Incoming, Standing, Streams } from "./bundle-ports.ts"
 import { refuse } from "./bundle-trust.ts"
 import { type CheckedManifest, stateOf } from "./check-bundle.ts"
-import { Atomic, Central, DeviceIdentity, History, Holdings, type Membership } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Central, DeviceIdentity, Holdings, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
 import { countsOf, reasonOf, type Synced, synchronise } from "./sync.ts"
 
@@ -168,14 +169,11 @@ const remember = Effect.fnUntraced(function* (
   synced: Synced,
   applied: boolean
 ) {
-  const history = yield* History
   const reason = reasonOf(synced)
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "import",
     who: "device",
     device,
-    organisation: null,
     outcome: applied ? synced.outcome : "failed",
     counts: countsOf(synced),
     bytes: brought.reduce((sum, { size }) => sum + size, 0),

@@ -13,7 +13,9 @@ export const beginAnew = Effect.gen(function* () {
   const atomic = yield* Atomic
   const feeds = yield* Feeds
   const epoch = yield* atomic.run(
-    Effect.tap(feeds.newEpoch, () => happened("audit", "operator", "restored from a backup"))
+    Effect.tap(feeds.newEpoch, () =>
+      happened({ verb: "audit", who: "operator", reason: "restored from a backup" })
+    )
   )
   const toSign = yield* changeRoot({ rotate: [], newEpoch: true, holders: undefined }).pipe(
     Effect.as(Option.none<RootHoldersNeeded>()),

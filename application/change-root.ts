@@ -162,7 +162,7 @@ export const adoptRoot = Effect.fn("adoptRoot")(function* (given: Signed) {
     Effect.gen(function* () {
       yield* standing.putRoots(fresh)
       yield* resignRevocations(root)
-      yield* happened("root", "operator", `root ${root.version} is in force`)
+      yield* happened({ verb: "root", who: "operator", reason: `root ${root.version} is in force` })
     })
   )
   return { document: root, changed: true }

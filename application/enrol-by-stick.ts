@@ -12,7 +12,8 @@ import {
   requestNote
 } from "../domain/enrolment.ts"
 import { Medium, Standing } from "./bundle-ports.ts"
-import { CentralInconsistent, DeviceIdentity, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { CentralInconsistent, DeviceIdentity } from "./ports.ts"
 
 /** Leaves a request on a medium. Answers its exact text: what both sides compare. */
 export const askByStick = Effect.fn("askByStick")(function* (name: string, to: string) {
@@ -58,22 +59,15 @@ export const acceptAnswer = Effect.fn("acceptAnswer")(function* (
   { certificate, roots }: EnrolmentAnswer,
   firstRoot: string
 ) {
-  const history = yield* History
   const identity = yield* DeviceIdentity
   if (roots[0]?.text !== firstRoot) {
     return yield* new CentralInconsistent({ what: "another root document than was compared" })
   }
   const membership = yield* identity.accept({ certificate, roots })
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "enrol",
     who: "stick",
     device: membership.device,
-    organisation: null,
-    outcome: "done",
-    counts: {},
-    bytes: 0,
-    millis: 0,
     reason: membership.organisations.join(", ")
   })
   return membership

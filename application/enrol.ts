@@ -4,7 +4,8 @@
  * that come back. The password is used for this one request and kept nowhere.
  */
 import { Clock, Effect } from "effect"
-import { CentralDesk, DeviceIdentity, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { CentralDesk, DeviceIdentity } from "./ports.ts"
 
 export type Vouching =
   | { readonly login: string; readonly password: string }
@@ -13,20 +14,15 @@ export type Vouching =
 export const enrol = Effect.fn("enrol")(function* (name: string, vouching: Vouching) {
   const desk = yield* CentralDesk
   const identity = yield* DeviceIdentity
-  const history = yield* History
   const began = yield* Clock.currentTimeMillis
   const request = yield* identity.request(name, began)
   const membership = yield* identity.accept(yield* desk.enrol(request, vouching))
   const now = yield* Clock.currentTimeMillis
-  yield* history.append({
+  yield* happened({
     at: now,
     verb: "enrol",
     who: "login" in vouching ? "sync manager" : "credential",
     device: membership.device,
-    organisation: null,
-    outcome: "done",
-    counts: {},
-    bytes: 0,
     millis: Math.max(0, now - began),
     reason: membership.organisations.join(", ")
   })

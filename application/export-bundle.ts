@@ -23,7 +23,8 @@ import {
 import { refuse } from "./bundle-trust.ts"
 import { WaitingReceipts } from "./carried-ports.ts"
 import { certificateOf } from "./certify.ts"
-import { Authority, type Client, Clients, Feeds, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Authority, type Client, Clients, Feeds } from "./ports.ts"
 import { type CutBundle, type CutOptions, cutBundle, fileName, sendBundle } from "./send-bundle.ts"
 import { stageContents } from "./stage-contents.ts"
 import { type FeedCounts, stageFeed } from "./stage-feed.ts"
@@ -303,13 +304,10 @@ const remember = Effect.fnUntraced(function* (
   { id }: Pick<Client, "id">,
   entry: Pick<HistoryEntry, "outcome" | "counts" | "bytes" | "millis" | "reason">
 ) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "export",
     who: "operator",
     device: id,
-    organisation: null,
     ...entry
   })
 })

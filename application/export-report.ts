@@ -7,9 +7,10 @@ import { streamOf } from "../domain/bundle-manifest.ts"
 import { canonical } from "../domain/canonical.ts"
 import type { Outcome } from "../domain/history.ts"
 import { Standing, Streams, type WrittenBundle } from "./bundle-ports.ts"
+import { happened } from "./happened.ts"
 import { makeReport } from "./make-report.ts"
 import { markSent, stageOwed } from "./owed-records.ts"
-import { DeviceIdentity, History, type Membership } from "./ports.ts"
+import { DeviceIdentity, type Membership } from "./ports.ts"
 import { type CutOptions, cutBundle, fileName, sendBundle } from "./send-bundle.ts"
 import { queueWhatWaited } from "./submit.ts"
 import { NotEnrolled } from "./sync.ts"
@@ -101,21 +102,7 @@ const remember = Effect.fnUntraced(function* (
   began: number,
   reason: string
 ) {
-  const history = yield* History
   const at = yield* Clock.currentTimeMillis
   const millis = Math.max(0, at - began)
-  const counts = {}
-  const organisation = null
-  yield* history.append({
-    at,
-    verb: "export",
-    who: "device",
-    device,
-    organisation,
-    outcome,
-    counts,
-    bytes,
-    millis,
-    reason
-  })
+  yield* happened({ at, verb: "export", who: "device", device, outcome, bytes, millis, reason })
 })

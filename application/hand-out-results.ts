@@ -24,7 +24,8 @@ import {
   type Tried
 } from "../domain/opening.ts"
 import { Signatures } from "./bundle-ports.ts"
-import { Atomic, Clients, Hashing, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Clients, Hashing } from "./ports.ts"
 import {
   type ClaimedRecord,
   type FoundRecord,
@@ -211,7 +212,6 @@ const keepAll = Effect.fnUntraced(function* (
 
 /** Writes a run of the decrypt command into the history. */
 export const rememberRun = Effect.fn("rememberRun")(function* (run: OpeningRun, who: string) {
-  const history = yield* History
   const { counts, filter, keys, millis } = run
   const left = leftSealed(counts)
   const results = {
@@ -221,15 +221,12 @@ export const rememberRun = Effect.fn("rememberRun")(function* (run: OpeningRun, 
     held: left
   }
   const meant = [filter.delivery, filter.organisation].filter((one) => one !== null).join(", ")
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "decrypt",
     who,
-    device: null,
     organisation: filter.organisation,
     outcome: run.ended ? (left > 0 ? "incomplete" : "done") : "cancelled",
     counts: { result: results },
-    bytes: 0,
     millis,
     reason: `${countsText(counts)}; keys ${keys.join(", ")}${meant === "" ? "" : `; of ${meant}`}`
   })

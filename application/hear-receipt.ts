@@ -21,12 +21,13 @@ export class ReceiptRefused extends Schema.TaggedError<ReceiptRefused>()("Receip
 
 type Line = RecordsReceipt["records"][number]
 
-/** What a receipt said that was not known before, and lines about records that are not here. */
+/** What a receipt said that was not known before. */
 export interface Heard {
   readonly receipt: RecordsReceipt
   readonly acknowledged: ReadonlyArray<Line>
   /** Not taken by central; queued again, with the reason. */
   readonly refused: ReadonlyArray<Line>
+  /** Lines about what is not here, or that central may have forgotten since. */
   readonly unknown: number
 }
 
@@ -62,11 +63,14 @@ const decodeReceipt = Schema.decodeUnknownOption(RecordsReceipt, { onExcessPrope
 const refused = (detail: string) => Effect.fail(new ReceiptRefused({ detail }))
 
 const follow = Effect.fnUntraced(function* (receipt: RecordsReceipt) {
+  const outbox = yield* Outbox
+  const { anew } = yield* outbox.head
   const acknowledged: Array<Line> = []
   const sentBack: Array<Line> = []
-  let unknown = 0
-  for (const line of receipt.records) {
-    const outbox = yield* Outbox
+  // What central said before it was restored from a backup it may not have any more.
+  const isSo = (receipt.anew ?? 0) === (anew ?? 0)
+  let unknown = isSo ? 0 : receipt.records.length
+  for (const line of isSo ? receipt.records : []) {
     const found = Option.getOrUndefined(yield* outbox.byDigest(line.sha256))
     if (found === undefined || !isAbout(line, found)) unknown += 1
     else if (line.status === "refused") {

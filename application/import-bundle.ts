@@ -34,6 +34,7 @@ import {
   stateOf
 } from "./check-bundle.ts"
 import { type Collecting, collectParts, demandWhole } from "./collect-parts.ts"
+import { happened } from "./happened.ts"
 import {
   type HeardReceipts,
   hearAll,
@@ -42,7 +43,7 @@ import {
   together
 } from "./hear-receipt-notes.ts"
 import { byAge } from "./order-bundles.ts"
-import { Blobs, DeviceIdentity, History, Holdings, Lease, type Membership } from "./ports.ts"
+import { Blobs, DeviceIdentity, Holdings, Lease, type Membership } from "./ports.ts"
 import type { PullOptions } from "./pull.ts"
 import { NotEnrolled, rememberCancelled, type Synced } from "./sync.ts"
 
@@ -327,17 +328,11 @@ const remember = Effect.fnUntraced(function* (
   outcome: "done" | "refused",
   reason: string
 ) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "import",
     who: "device",
     device,
-    organisation: null,
     outcome,
-    counts: {},
-    bytes: 0,
-    millis: 0,
     reason
   })
 })

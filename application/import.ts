@@ -14,7 +14,8 @@ import type { ImportReport } from "../domain/import-report.ts"
 import { OrganisationRecord } from "../domain/record.ts"
 import type { RosterItem } from "../domain/roster.ts"
 import type { RowProblem } from "../domain/roster-cells.ts"
-import { Atomic, Catalogue, History, Secrets } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Catalogue, Secrets } from "./ports.ts"
 
 /** A piece of a roster as it is read: some rows, and how far into the file they reach. */
 export interface Piece<Row> {
@@ -99,7 +100,6 @@ export const rememberImport = Effect.fn("rememberImport")(function* (
   report: ImportReport,
   began: number
 ) {
-  const history = yield* History
   const now = yield* Clock.currentTimeMillis
   const counts: KindCounts = {
     ...NO_COUNTS,
@@ -107,15 +107,12 @@ export const rememberImport = Effect.fn("rememberImport")(function* (
     updated: report.updated,
     kept: report.unchanged
   }
-  yield* history.append({
+  yield* happened({
     at: now,
     verb: "import",
     who: "operator",
-    device: null,
-    organisation: null,
     outcome: report.failed > 0 ? "incomplete" : "done",
     counts: { [kind]: counts },
-    bytes: 0,
     millis: Math.max(0, now - began),
     reason: name
   })

@@ -6,7 +6,8 @@ import { Clock, Effect, Option, Schema } from "effect"
 import { type HistoryEntry, NO_COUNTS } from "../domain/history.ts"
 import type { OrganisationId } from "../domain/id.ts"
 import { rootInForce } from "./change-root.ts"
-import { Atomic, type Client, Clients, Hashing, History, Secrets } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, type Client, Clients, Hashing, Secrets } from "./ports.ts"
 import { revoke } from "./revoke.ts"
 
 /** There is no device, or no credential, of this id. */
@@ -109,18 +110,14 @@ export const remember = Effect.fnUntraced(function* (
   outcome: HistoryEntry["outcome"],
   reason: string
 ) {
-  const history = yield* History
   const [only, ...others] = client.organisations
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb,
     who,
     device: client.id,
     organisation: only !== undefined && others.length === 0 ? only : null,
     outcome,
     counts: NO_KINDS,
-    bytes: 0,
-    millis: 0,
     reason
   })
 })

@@ -10,7 +10,8 @@ import type { Content, Period } from "../domain/entity.ts"
 import { NO_COUNTS } from "../domain/history.ts"
 import { EntityId } from "../domain/id.ts"
 import { DeliveryRecord } from "../domain/record.ts"
-import { Atomic, Blobs, Catalogue, History, type Inspected, Packages, Secrets } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Blobs, Catalogue, type Inspected, Packages, Secrets } from "./ports.ts"
 import { type Origin, Origins } from "./prepare-ports.ts"
 import { report } from "./progress.ts"
 import { refreshConcerned } from "./refresh.ts"
@@ -165,7 +166,6 @@ const keep = Effect.fnUntraced(function* (
   const origins = yield* Origins
   const atomic = yield* Atomic
   const catalogue = yield* Catalogue
-  const history = yield* History
   return yield* atomic.run(
     Effect.gen(function* () {
       const concerned = yield* catalogue.concerned([record.id])
@@ -173,13 +173,10 @@ const keep = Effect.fnUntraced(function* (
       if (origin !== undefined) yield* origins.put(origin)
       const offered = yield* refreshConcerned(concerned, [record.id])
       const now = yield* Clock.currentTimeMillis
-      yield* history.append({
+      yield* happened({
         at: now,
         verb: "publish",
         who: "operator",
-        device: null,
-        organisation: null,
-        outcome: "done",
         counts: { delivery: { ...NO_COUNTS, ...(created ? { created: 1 } : { updated: 1 }) } },
         bytes: record.content.size,
         millis: Math.max(0, now - began),

@@ -34,9 +34,10 @@ import {
   stateOf
 } from "./check-bundle.ts"
 import { collectParts, demandWhole } from "./collect-parts.ts"
+import { happened } from "./happened.ts"
 import { hearReceipts, hearReport } from "./hear-report.ts"
 import { byAge } from "./order-bundles.ts"
-import { Atomic, Blobs, type Client, Clients, Hashing, History } from "./ports.ts"
+import { Atomic, Blobs, type Client, Clients, Hashing } from "./ports.ts"
 import { NOTHING_CARRIED, receiveCarried, writeReceipts } from "./receive-carried.ts"
 
 export interface ReceivedBundle {
@@ -330,17 +331,11 @@ const remember = Effect.fnUntraced(function* (
   outcome: "done" | "refused",
   reason: string
 ) {
-  const history = yield* History
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "receive",
     who: "device",
     device,
-    organisation: null,
     outcome,
-    counts: {},
-    bytes: 0,
-    millis: 0,
     reason
   })
 })

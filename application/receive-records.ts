@@ -9,7 +9,8 @@ import { DeviceId } from "../domain/id.ts"
 import { judgeRecord, type RecordFault } from "../domain/record-form.ts"
 import type { HomeRecord, RecordsReceipt, Submission } from "../domain/result.ts"
 import { BundleKeys } from "./bundle-ports.ts"
-import { Atomic, type Client, Hashing, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, type Client, Hashing } from "./ports.ts"
 import { type KeptRecord, type NewRecord, Records } from "./record-ports.ts"
 
 /**
@@ -53,6 +54,7 @@ export const receiveRecords = Effect.fn("receiveRecords")(function* (
     schema: "testferry/records-receipt/1",
     device,
     at,
+    anew: submission.ledger.anew ?? 0,
     records: lines
   }
   return yield* keys.sign("receipt", canonical(receipt))
@@ -139,7 +141,6 @@ const remember = Effect.fnUntraced(function* (
   forked: boolean,
   at: number
 ) {
-  const history = yield* History
   const faults = [...new Set(fresh.flatMap(({ fault }) => fault ?? []))]
   const reason = [
     ...faults.map((code) => `${fresh.filter(({ fault }) => fault === code).length} × ${code}`),
@@ -147,16 +148,13 @@ const remember = Effect.fnUntraced(function* (
     ...(forked ? ["E_LEDGER"] : [])
   ].join("; ")
   if (reason === "") return
-  yield* history.append({
+  yield* happened({
     at,
     verb: "receive",
     who: client.kind,
     device: client.id,
-    organisation: null,
     outcome: "incomplete",
-    counts: {},
     bytes: fresh.reduce((sum, { record }) => sum + record.body.length, 0),
-    millis: 0,
     reason
   })
 })

@@ -11,7 +11,8 @@ import { Clock, Effect, Stream } from "effect"
 import { keyText, lookups } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
 import { checkChange } from "./check.ts"
-import { Atomic, Hashing, type Held, History, HoldingDamaged, Holdings } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Hashing, type Held, HoldingDamaged, Holdings } from "./ports.ts"
 
 /** How old the last look may be: 20,000 bodies take half a second, a pull without news 10 ms. */
 const RECHECK_MILLIS = 24 * 3_600_000
@@ -33,7 +34,6 @@ export const recheckWhenDue = Effect.fn("recheckWhenDue")(function* (organisatio
 export const recheck = Effect.fn("recheck")(function* (organisation: OrganisationId) {
   const atomic = yield* Atomic
   const hashing = yield* Hashing
-  const history = yield* History
   const holdings = yield* Holdings
   const began = yield* Clock.currentTimeMillis
   // In one transaction: what is written meanwhile must not be condemned for what was there before.
@@ -57,15 +57,12 @@ export const recheck = Effect.fn("recheck")(function* (organisation: Organisatio
         wrong.map(({ id }) => id)
       )
       const named = wrong.slice(0, NAMED_MAX).map(({ text }) => text)
-      yield* history.append({
+      yield* happened({
         at: now,
         verb: "audit",
         who: "device",
-        device: null,
         organisation,
         outcome: "incomplete",
-        counts: {},
-        bytes: 0,
         millis: Math.max(0, now - began),
         reason: `${wrong.length} damaged on the disk: ${named.join(", ")}${wrong.length > NAMED_MAX ? ", …" : ""}`
       })

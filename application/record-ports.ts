@@ -26,7 +26,7 @@ import type {
   Tried,
   Unopened
 } from "../domain/opening.ts"
-import type { HomeRecord, ResultDocument, SessionBody } from "../domain/result.ts"
+import type { HomeRecord, ResultDocument, SessionBody, Submission } from "../domain/result.ts"
 import type { Catalogue } from "./ports.ts"
 import type { Refused } from "./refused.ts"
 
@@ -81,7 +81,8 @@ export class Outbox extends Context.Service<
       readonly end: EndStage
       readonly stage: "sealed" | "queued"
     }) => Effect.Effect<LedgerEntry>
-    readonly head: Effect.Effect<{ readonly count: number; readonly head: Digest | null }>
+    /** What a submission says of the ledger. */
+    readonly head: Effect.Effect<Submission["ledger"]>
     /**
      * What is to be sent, after a number, oldest first: what is queued and ended in one of these
      * ways (LTI users go whatever their end), and what was sent without a receipt.
@@ -105,9 +106,14 @@ export class Outbox extends Context.Service<
     readonly purge: (number: number) => Effect.Effect<void>
     /**
      * Queues again, inside `Atomic`, everything that was acknowledged and is still here: central was
-     * restored from a backup. Their executions stay settled.
+     * restored from a backup. Their executions stay settled; `head` says `anew` from then on.
      */
     readonly resend: Effect.Effect<void>
+    /**
+     * Takes in, inside `Atomic`, how many records of this device central says that it has. Answers how
+     * many of those that it acknowledged it must have lost since it was last asked; 0 when none.
+     */
+    readonly noteKept: (kept: number) => Effect.Effect<number>
     /** The record with these bytes; of several, one that has no receipt yet. */
     readonly byDigest: (sha256: Digest) => Effect.Effect<Option.Option<OwedRecord>>
     /** Whether some record of this id is not acknowledged, be it sent or not. */
@@ -232,6 +238,8 @@ export class Records extends Context.Service<
       /** What it said contradicts what it had said or sent: it was restored from a copy. */
       readonly forked: boolean
     }>
+    /** How many numbers of a device's ledger have come. Cheap. */
+    readonly countNumbers: (device: string) => Effect.Effect<number>
     /**
      * Remembers how long a device's ledger is, by its own signed word. Only ever grows: an older word
      * may arrive late, and changes nothing as long as it is one of the same chain. To be called

@@ -15,7 +15,8 @@ import { refuse, settled, trustInDevice } from "./bundle-trust.ts"
 import { RecordLines } from "./carried-ports.ts"
 import { type CheckedManifest, openIndex } from "./check-bundle.ts"
 import { collectParts, demandWhole } from "./collect-parts.ts"
-import { Atomic, Blobs, Clients, Hashing, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Blobs, Clients, Hashing } from "./ports.ts"
 import { NOTHING_CARRIED, receiveCarried } from "./receive-carried.ts"
 
 /** No such bundle is put aside, or several are: then their ids are needed. */
@@ -199,21 +200,15 @@ const remember = Effect.fnUntraced(function* (
 ) {
   const atomic = yield* Atomic
   const devices = yield* Devices
-  const history = yield* History
   const at = yield* Clock.currentTimeMillis
   yield* atomic.run(
     Effect.gen(function* () {
       yield* devices.noteReleased(manifest, at, reason)
-      yield* history.append({
+      yield* happened({
         at,
         verb: "receive",
         who,
         device,
-        organisation: null,
-        outcome: "done",
-        counts: {},
-        bytes: 0,
-        millis: 0,
         reason: `released bundle ${seq} (${code}): ${reason}`
       })
     })

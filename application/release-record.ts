@@ -1,7 +1,8 @@
 /** Takes a record out of quarantine, once a person has looked at why it was put there. */
 import { Clock, Effect, Schema, Stream } from "effect"
 import type { DeviceId, Digest } from "../domain/id.ts"
-import { Atomic, History } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic } from "./ports.ts"
 import { Records } from "./record-ports.ts"
 
 /** No such record is in quarantine, or its bytes are not those that the device sent. */
@@ -15,7 +16,6 @@ export const releaseRecord = Effect.fn("releaseRecord")(function* (
   who: string
 ) {
   const atomic = yield* Atomic
-  const history = yield* History
   const records = yield* Records
   const inQuarantine = records.list({
     kind: undefined,
@@ -32,16 +32,11 @@ export const releaseRecord = Effect.fn("releaseRecord")(function* (
   yield* atomic.run(
     Effect.gen(function* () {
       yield* records.move(device, sha256, "release", null)
-      yield* history.append({
+      yield* happened({
         at,
         verb: "receive",
         who,
         device,
-        organisation: null,
-        outcome: "done",
-        counts: {},
-        bytes: 0,
-        millis: 0,
         reason: `released ${sha256} (${found.value.reason ?? ""})`
       })
     })

@@ -1,8 +1,9 @@
 /** Removes records from the catalogue, and what was offered of them from the feeds. */
-import { Clock, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import type { EntityId } from "../domain/id.ts"
 import { personName } from "../domain/record.ts"
-import { Atomic, Catalogue, History, ImportWork } from "./ports.ts"
+import { happened } from "./happened.ts"
+import { Atomic, Catalogue, ImportWork } from "./ports.ts"
 import { refresh } from "./refresh.ts"
 
 /** Something that stays names what was to go. Nothing was removed. */
@@ -15,7 +16,6 @@ export class StillNamed extends Schema.TaggedError<StillNamed>()("StillNamed", {
 export const remove = Effect.fn("remove")(function* (ids: ReadonlyArray<EntityId>) {
   const atomic = yield* Atomic
   const catalogue = yield* Catalogue
-  const history = yield* History
   const work = yield* ImportWork
   return yield* atomic.run(
     Effect.gen(function* () {
@@ -30,16 +30,9 @@ export const remove = Effect.fn("remove")(function* (ids: ReadonlyArray<EntityId
         [...known.values()].flatMap((one) => ("login" in one ? [personName(one.login)] : []))
       )
       const offered = yield* refresh(concerned)
-      yield* history.append({
-        at: yield* Clock.currentTimeMillis,
+      yield* happened({
         verb: "import",
         who: "operator",
-        device: null,
-        organisation: null,
-        outcome: "done",
-        counts: {},
-        bytes: 0,
-        millis: 0,
         reason: `removed ${known.size}`
       })
       return { removed: known.size, offered }

@@ -39,7 +39,11 @@ export const revoke = Effect.fn("revoke")(function* (
       const next: Revocations = revokedAlso(list, { ...item, from: item.from ?? now })
       if (next === list) return list
       yield* standing.putRevocations(yield* keys.sign("revocations", revocationsText(next)))
-      yield* happened("revocation", "operator", `${item.type} ${item.id}: ${item.reason}`)
+      yield* happened({
+        verb: "revocation",
+        who: "operator",
+        reason: `${item.type} ${item.id}: ${item.reason}`
+      })
       return next
     })
   )

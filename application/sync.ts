@@ -15,8 +15,10 @@ import { RECORD_KINDS, type RecordKind } from "../domain/ledger.ts"
 import { isIdle } from "../domain/plan.ts"
 import { type Audited, audit } from "./audit.ts"
 import { type FetchedContents, fetchContents, sweepContents } from "./fetch-contents.ts"
+import { happened } from "./happened.ts"
+import { noticeLoss } from "./notice-loss.ts"
 import type { CentralFailure, Membership } from "./ports.ts"
-import { DeviceIdentity, History, Holdings, Lease } from "./ports.ts"
+import { DeviceIdentity, Holdings, Lease } from "./ports.ts"
 import { type Pulled, type PullOptions, pull, type RemovalNeedsConfirmation } from "./pull.ts"
 import { recheck, recheckingAlways, recheckWhenDue } from "./recheck.ts"
 import { countOwed, NOTHING_SUBMITTED, type Noted, type Submitted, submit } from "./submit.ts"
@@ -77,12 +79,19 @@ const bothWays = Effect.fnUntraced(function* (
     records?.length === 0 || (records === undefined && options.kinds !== undefined)
   if (sendsNothing || centralIsAway(synced)) return synced
   const began = yield* Clock.currentTimeMillis
+  const kept = keptByCentral(synced)
+  if (!options.dryRun && kept !== undefined) yield* noticeLoss(kept)
   const submitted = options.dryRun
     ? { ...NOTHING_SUBMITTED, owed: yield* countOwed(records) }
     : yield* submit(records)
   const millis = synced.millis + Math.max(0, (yield* Clock.currentTimeMillis) - began)
   return { ...synced, submitted, millis, outcome: withSubmitted(synced.outcome, submitted) }
 })
+
+const keptByCentral = ({ organisations }: Synced): number | undefined =>
+  organisations
+    .flatMap(({ pulled }) => (Result.isSuccess(pulled) ? [pulled.success.newest?.records] : []))
+    .find((records) => records !== undefined)
 
 /** Whoever waited for every organisation in vain need not wait once more. */
 const centralIsAway = ({ organisations }: Synced): boolean =>
@@ -248,15 +257,12 @@ const namely = (what: string, records: ReadonlyArray<Noted>): ReadonlyArray<stri
 const NAMED_MAX = 5
 
 const remember = Effect.fnUntraced(function* (membership: Membership, synced: Synced) {
-  const history = yield* History
   // A device that asks every minute whether there is news would bury what happened.
   if (synced.outcome === "unchanged") return
-  yield* history.append({
-    at: yield* Clock.currentTimeMillis,
+  yield* happened({
     verb: "sync",
     who: "device",
     device: membership.device,
-    organisation: null,
     outcome: synced.outcome,
     counts: countsOf(synced),
     bytes: synced.contents.bytes + synced.submitted.bytes,
@@ -274,17 +280,11 @@ export const rememberCancelled = <A, E, R>(
   Effect.onExit(effect, (exit) =>
     Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)
       ? Effect.gen(function* () {
-          const history = yield* History
-          yield* history.append({
-            at: yield* Clock.currentTimeMillis,
+          yield* happened({
             verb,
             who: "device",
             device: membership.device,
-            organisation: null,
             outcome: "cancelled",
-            counts: {},
-            bytes: 0,
-            millis: 0,
             reason: ""
           })
         })

@@ -26,11 +26,15 @@ export const PAGE_CHANGES = 2_000
 /** A page also ends at so many characters of bodies. */
 export const PAGE_CHARACTERS = 8 * 1_048_576
 
-/** The newest root document, list of revocations, and certificate of whoever asks; 0 for none. */
+/**
+ * The newest root document, list of revocations, and certificate of whoever asks; 0 for none.
+ * `records`: how many of a device's records central has, so that the device sees when some got lost.
+ */
 export const Newest = Schema.Struct({
   root: Schema.Int,
   revocations: Schema.Int,
-  certificate: Schema.Int
+  certificate: Schema.Int,
+  records: Schema.optionalKey(Schema.Int)
 })
 export type Newest = typeof Newest.Type
 

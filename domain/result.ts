@@ -79,11 +79,15 @@ export type HomeRecord = typeof HomeRecord.Type
 /** Records in one batch: so many receipts still fit a signed document. */
 export const BATCH_RECORDS_MAX = 200
 
-/** What a device hands over at once, with how long its whole ledger is and the head of that. */
+/**
+ * What a device hands over at once, with how long its whole ledger is and the head of that. `anew`:
+ * when it last began to send again what it keeps, because central had lost it; 0, or nothing said, if never.
+ */
 export const Submission = Schema.Struct({
   ledger: Schema.Struct({
     count: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
-    head: Schema.NullOr(Digest)
+    head: Schema.NullOr(Digest),
+    anew: Schema.optionalKey(Millis)
   }),
   records: Schema.Array(HomeRecord).check(Schema.isMaxLength(BATCH_RECORDS_MAX))
 })
@@ -157,6 +161,8 @@ export const RecordsReceipt = Schema.Struct({
   schema: Schema.Literal("testferry/records-receipt/1"),
   device: DeviceId,
   at: Millis,
+  /** As in the submission that it answers: a word from before central lost what it had says nothing. */
+  anew: Schema.optionalKey(Millis),
   records: Schema.Array(
     Schema.Struct({
       kind: LedgerEntry.fields.kind,

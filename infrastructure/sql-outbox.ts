@@ -2,13 +2,14 @@
  * Keeps in SQL what a device owes central: its ledger, and each record until a receipt allows to
  * forget it (format §3.7). A line of the ledger is never removed.
  */
-import { Effect, Layer, Option, Schema } from "effect"
+import { Clock, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlSchema } from "effect/sql"
 import { Hashing } from "../application/ports.ts"
 import { Outbox, type OwedRecord, type Owing } from "../application/record-ports.ts"
 import { Digest } from "../domain/id.ts"
 import { LedgerEntry, ledgerText } from "../domain/ledger.ts"
 import { DEVICE_EVENTS, DeviceStage, EndStage, stepOnDevice } from "../domain/lifecycle.ts"
+import { changeSetting, setting } from "./sql-settings.ts"
 
 const Row = Schema.Struct({
   ...LedgerEntry.fields,
@@ -18,6 +19,11 @@ const Row = Schema.Struct({
   tries: Schema.Int,
   reason: Schema.NullOr(Schema.String)
 })
+
+/** The setting that says when everything was queued again. */
+const ANEW = "outbox-anew"
+/** How many acknowledged records central lacked when it was last asked: what can't be had again. */
+const LACKING = "outbox-lacking"
 
 export const layer = Layer.effect(
   Outbox,
@@ -68,10 +74,11 @@ export const layer = Layer.effect(
       Result: Schema.Struct({ stage: DeviceStage, count: Schema.Int }),
       execute: () => sql`SELECT stage, COUNT(*) AS count FROM outbox GROUP BY stage`
     })
-    const head = Effect.map(heads(undefined), ([last]) => ({
-      count: last?.number ?? 0,
-      head: last?.head ?? null
-    }))
+    const anew = Effect.map(setting(sql, ANEW), (at) => Number(at ?? 0))
+    const head = Effect.gen(function* () {
+      const [last] = yield* heads(undefined)
+      return { count: last?.number ?? 0, head: last?.head ?? null, anew: yield* anew }
+    })
 
     return Outbox.of({
       append: Effect.fn("Outbox.append")(function* ({ body, end, id, kind, revision, stage }) {
@@ -121,11 +128,21 @@ export const layer = Layer.effect(
         yield* sql`UPDATE outbox SET stage = 'purged', body = NULL WHERE number = ${number}`
       }, Effect.orDie),
 
-      resend: Effect.orDie(
-        Effect.asVoid(
-          sql`UPDATE outbox SET stage = 'queued', reason = NULL WHERE stage = 'acknowledged'`
-        )
-      ),
+      resend: Effect.gen(function* () {
+        // Never the same again, also when the clock stands still.
+        const at = Math.max(yield* Clock.currentTimeMillis, (yield* anew) + 1)
+        yield* changeSetting(sql, ANEW, String(at))
+        yield* sql`UPDATE outbox SET stage = 'queued', reason = NULL WHERE stage = 'acknowledged'`
+      }).pipe(Effect.orDie),
+
+      noteKept: Effect.fn("Outbox.noteKept")(function* (kept) {
+        const [row] = yield* sql<{ count: number }>`
+          SELECT COUNT(*) AS count FROM outbox WHERE stage IN ('acknowledged', 'purged')`
+        const lacking = Math.max(0, (row?.count ?? 0) - kept)
+        const before = Number((yield* setting(sql, LACKING)) ?? 0)
+        if (lacking !== before) yield* changeSetting(sql, LACKING, String(lacking))
+        return Math.max(0, lacking - before)
+      }, Effect.orDie),
 
       byDigest: (sha256) =>
         Effect.orDie(

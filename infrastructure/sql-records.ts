@@ -162,6 +162,15 @@ const make = Effect.gen(function* () {
       return { received, count, forked: Number(ledger?.forked ?? 0) === 1 }
     }, Effect.orDie),
 
+    countNumbers: (device) =>
+      Effect.orDie(
+        Effect.map(
+          sql<{ count: number }>`
+            SELECT COUNT(DISTINCT number) AS count FROM records WHERE device = ${device}`,
+          ([row]) => Number(row?.count ?? 0)
+        )
+      ),
+
     noteLedger: Effect.fn("Records.noteLedger")(function* (device, { count, head }) {
       yield* lock(device)
       const [before] = yield* sql<{ count: number; head: string | null }>`

@@ -16,7 +16,7 @@ import { DeviceId, OrganisationId } from "../domain/id.ts"
 import type { Submission } from "../domain/result.ts"
 import * as Office from "./support/office.ts"
 import { sit, submitting } from "./support/sittings.ts"
-import { synced, type Town, town } from "./support/town.ts"
+import { pulled, synced, type Town, town } from "./support/town.ts"
 
 const ALL = {
   kind: undefined,
@@ -42,6 +42,16 @@ const counts = (all: Town) =>
 const owed = Effect.flatMap(Outbox, (outbox) =>
   outbox.owed({ after: 0, limit: 1_000, kinds: undefined, ends: ["finished"] })
 )
+/** The newest line of the device's history that is about checking. */
+const lastWord = (all: Town) =>
+  all.on(
+    Effect.flatMap(History, (history) =>
+      Effect.map(history.recent(10), (lines) => {
+        const found = lines.find(({ verb }) => verb === "audit")
+        return found ?? assert.fail("nothing was written")
+      })
+    )
+  )
 const clientOf = (all: Town) =>
   all.office(
     Effect.flatMap(Clients, (clients) =>
@@ -244,6 +254,79 @@ describe("a central that was restored from a backup", () => {
         ]
       )
       assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+    })
+  )
+
+  scenario(
+    "is sent again what it lost, though nobody told it to begin anew, and no more than once",
+    (all) =>
+      Effect.gen(function* () {
+        yield* all.on(sit())
+        yield* all.on(synced().pipe(rules({ deleteAfterSend: true })))
+        const backup = path.join(all.root, "backup")
+        yield* all.on(sit())
+        yield* all.on(synced().pipe(rules({ deleteAfterSend: true })))
+        all.central.copyTo(backup)
+        yield* all.on(sit())
+        yield* all.on(synced())
+        assert.deepStrictEqual(yield* counts(all), { purged: 4, acknowledged: 2 })
+        yield* all.central.reopen(all.central.restoreFrom(backup))
+        const report = yield* all.on(synced())
+        assert.deepInclude(report.submitted, { owed: 2, kept: { result: 1, "test-session": 1 } })
+        assert.strictEqual((yield* kept(all)).length, 6)
+        assert.match((yield* lastWord(all)).reason, /^central has lost records that it had \(2\)/u)
+        assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+      })
+  )
+
+  scenario("is not asked for ever for what nobody has any more", (all) =>
+    Effect.gen(function* () {
+      yield* all.on(synced())
+      const backup = path.join(all.root, "backup")
+      all.central.copyTo(backup)
+      yield* all.on(sit())
+      yield* all.on(synced().pipe(rules({ deleteAfterSend: true })))
+      yield* all.on(sit())
+      yield* all.on(synced())
+      yield* all.central.reopen(all.central.restoreFrom(backup))
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 2)
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+      all.central.copyTo(path.join(all.root, "later"))
+      yield* all.on(sit())
+      yield* all.on(synced())
+      yield* all.central.reopen(all.central.restoreFrom(path.join(all.root, "later")))
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 4)
+      assert.strictEqual((yield* all.on(synced())).submitted.owed, 0)
+    })
+  )
+
+  scenario("is not believed what it said before that, however late its word comes", (all) =>
+    Effect.gen(function* () {
+      yield* all.on(synced())
+      const backup = path.join(all.root, "backup")
+      all.central.copyTo(backup)
+      yield* all.on(sit())
+      const words: Array<Signed> = []
+      const listening = submitting(
+        (send) => (submission) =>
+          Effect.map(send(submission), (word) => {
+            words.push(word)
+            return word
+          })
+      )
+      yield* all.on(submit().pipe(listening))
+      yield* all.central.reopen(all.central.restoreFrom(backup))
+      yield* all.office(beginAnew)
+      yield* all.on(pulled())
+      assert.deepStrictEqual(yield* counts(all), { queued: 2 })
+      const [word] = words
+      if (word === undefined) return assert.fail("no receipt")
+      const heard = yield* all.on(hearReceipt(word))
+      assert.deepInclude(heard, { acknowledged: [], refused: [], unknown: 2 })
+      assert.deepStrictEqual(yield* counts(all), { queued: 2 })
+      assert.deepInclude((yield* all.on(synced())).submitted, { owed: 2 })
+      assert.deepStrictEqual(yield* counts(all), { acknowledged: 2 })
+      assert.strictEqual((yield* kept(all)).length, 2)
     })
   )
 })

@@ -229,6 +229,7 @@ const ledgers = (claim: Claim<Records | Atomic>) =>
       assert.strictEqual(yield* note(0, null), "same")
       assert.strictEqual(yield* note(5, sha256("head 5")), "grew")
       yield* add(A, record(1, "one"), three)
+      assert.strictEqual(yield* Effect.flatMap(Records, (all) => all.countNumbers(A)), 2)
       assert.deepStrictEqual(yield* numbersOf(A), { received: [1, 3], count: 5, forked: false })
       assert.strictEqual(yield* note(3, head), "same")
       assert.strictEqual(yield* note(4, sha256("nobody knows")), "same")
@@ -254,12 +255,16 @@ export const deviceSuite = <E>(name: string, layer: Layer.Layer<Outbox, E>) =>
       "numbers records in a chain, and gives out what is owed in its order",
       Effect.gen(function* () {
         const outbox = yield* Outbox
-        assert.deepStrictEqual(yield* outbox.head, { count: 0, head: null })
+        assert.deepStrictEqual(yield* outbox.head, { count: 0, head: null, anew: 0 })
         const one = yield* append("é🚢")
         const two = yield* append("two", "cancelled")
         assert.deepInclude(one, { number: 1, prev: null, sha256: sha256("é🚢") })
         assert.deepInclude(two, { number: 2, prev: sha256(ledgerText(one)) })
-        assert.deepStrictEqual(yield* outbox.head, { count: 2, head: sha256(ledgerText(two)) })
+        assert.deepStrictEqual(yield* outbox.head, {
+          count: 2,
+          head: sha256(ledgerText(two)),
+          anew: 0
+        })
         const owed = yield* outbox.owed({ ...OWING, after: 0, limit: 9 })
         assert.deepStrictEqual(
           owed.map(({ body, entry }) => [entry, body]),
@@ -291,6 +296,31 @@ export const deviceSuite = <E>(name: string, layer: Layer.Layer<Outbox, E>) =>
         assert.isNull(Option.getOrThrow(yield* outbox.byDigest(digest)).body)
         assert.strictEqual((yield* outbox.head).count, 1)
         assert.deepStrictEqual(yield* outbox.counts, new Map([["purged", 1]]))
+      })
+    )
+
+    claim(
+      "tells what central lost since it was last asked, and when all was queued again",
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        for (const body of ["one", "two"]) {
+          const { number } = yield* append(body)
+          yield* outbox.move(number, "sent", null)
+          yield* outbox.move(number, "acknowledged", null)
+        }
+        // Central may have got more than it was heard to say.
+        assert.strictEqual(yield* outbox.noteKept(3), 0)
+        assert.strictEqual(yield* outbox.noteKept(2), 0)
+        assert.strictEqual(yield* outbox.noteKept(1), 1)
+        assert.strictEqual(yield* outbox.noteKept(1), 0)
+        assert.strictEqual(yield* outbox.noteKept(0), 1)
+        assert.strictEqual(yield* outbox.noteKept(2), 0)
+        assert.strictEqual(yield* outbox.noteKept(0), 2)
+        yield* outbox.resend
+        assert.deepStrictEqual(yield* outbox.counts, new Map([["queued", 2]]))
+        const { anew } = yield* outbox.head
+        yield* outbox.resend
+        assert.isAbove((yield* outbox.head).anew ?? 0, anew ?? 0)
       })
     )
   })

@@ -174,11 +174,13 @@ const lateBatch: Step = Effect.fnUntraced(function* (world, dice) {
 
 /** Says that central has all that this device owes, in central's words: but nobody signed that. */
 const forged = Effect.fnUntraced(function* ({ line, site }: Machine) {
+  const { anew } = yield* site.run(Effect.flatMap(Outbox, ({ head }) => head))
   const owed = (yield* site.run(outboxRows)).filter(({ stage }) => stage !== "purged")
   return canonical({
     schema: "testferry/records-receipt/1",
     device: line.client,
     at: 0,
+    anew: anew ?? 0,
     records: owed.map(({ id, kind, sha256 }) => ({
       kind,
       id,

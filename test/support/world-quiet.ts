@@ -152,17 +152,12 @@ const answersOf = ({ variables }: ResultDocument): ReadonlyArray<string> =>
     )
     .sort()
 
-/**
- * Lost with a disk; on a device that may not speak any more; or on one that heard from central that it
- * had it, before central went back to an older copy.
- */
+/** Lost with a disk, or on a device that may not speak any more. */
 const assertMayBeMissing = (world: World, sha256: Digest) => {
   const { truth } = world
   const made = truth.made.get(sha256)
   const said = `the ${made?.kind} ${made?.id} of ${made?.machine.name} did not come home`
-  if (truth.lost.has(sha256) || made?.machine.revoked) return
-  assert.ok(truth.wasRestored && truth.everHere.has(sha256), said)
-  note(world, "left on its device by a central that was restored")
+  assert.ok(truth.lost.has(sha256) || made?.machine.revoked, said)
 }
 
 /** Invariant 9: whoever reads results is not here. */
