@@ -84,6 +84,13 @@ export const mendAria = (item) => {
   }
 }
 
+/** A slider that begins above 0 says so as if somebody had moved it there. */
+export const forgetUntouched = (item) => {
+  for (const { responseIdentifier } of item.querySelectorAll("qti-slider-interaction")) {
+    item.updateResponseVariable(responseIdentifier, null)
+  }
+}
+
 /** The library's sliders are moved by a mouse only, and say no value. */
 export const makeSlidersReachable = (item, label) => {
   for (const slider of item.querySelectorAll("qti-slider-interaction")) {

@@ -3,6 +3,7 @@ import "./qti-components.mjs"
 import { el } from "./elements.mjs"
 import {
   close,
+  forgetUntouched,
   languageOf,
   makeSlidersReachable,
   mendAria,
@@ -42,6 +43,7 @@ export const showQuestion = async ({ changed, ended, item: given, label, order, 
   box.itemDoc = toHtml(document_.documentElement)
   const item = await connected
   await settled(item)
+  forgetUntouched(item)
   if (given.saved !== null) restore(item, given.saved.responses)
   prepareInputs(item, label)
   makeSlidersReachable(item, label)

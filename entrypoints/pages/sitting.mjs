@@ -110,8 +110,12 @@ export const sit = async (execution, left) => {
     view = next
     clock.set(view.timers)
     const isNew = anew || view.current !== ref || (question === null && ref !== null)
-    if (isNew) await open()
-    page.render(view, question, actions)
+    try {
+      if (isNew) await open()
+    } finally {
+      // Without a question there are still ways on.
+      page.render(view, question, actions)
+    }
     if (isNew) page.opened()
   }
   const open = async () => {
@@ -194,6 +198,7 @@ export const sit = async (execution, left) => {
         await move("next", "timeout")
       })
   })
+  const begin = () => guarded(async () => turn(await get(`${base}/play`)))
   /** A proctor gave time, or took it back: only the clock changes, whatever is being written. */
   const countAnew = async (granted) => {
     const now = await get(`${base}/play`).catch(() => null)
@@ -206,13 +211,10 @@ export const sit = async (execution, left) => {
     const session = await get(base).catch(() => null)
     if (session === null) return
     if (session.stage !== "started") return leave({ code: session.stage })
+    if (view === null) await begin()
     if (extra !== session.extraMillis) await countAnew(session.extraMillis)
   }, WATCH_MILLIS)
   addEventListener("pagehide", () => question?.settle())
   show(page.whole)
-  try {
-    await turn(await get(`${base}/play`))
-  } catch (trouble) {
-    failed(trouble)
-  }
+  await begin()
 }
