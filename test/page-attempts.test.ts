@@ -6,7 +6,7 @@ import { browser, complaintsOf, flaws, HAS_BROWSER, logInAt, shoot } from "./sup
 import { exam, openResult } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
-import { choice, publishSmall, smallTest } from "./support/small-tests.ts"
+import { choice, publishSmall, smallTest, text } from "./support/small-tests.ts"
 import { HALL, synced } from "./support/town.ts"
 
 const GIVE_UP = `<p><qti-end-attempt-interaction response-identifier="GIVEUP" title="I give up"/></p>`
@@ -15,11 +15,18 @@ const hopeless = choice({
   body: GIVE_UP
 })
 
+const declared = (identifier: string, cardinality: string, type: string) =>
+  `<qti-response-declaration identifier="${identifier}" cardinality="${cardinality}" base-type="${type}"/>`
+const mixed = text({
+  declared: declared("HOW", "single", "integer") + declared("ORDER", "ordered", "identifier"),
+  body: `<qti-slider-interaction response-identifier="HOW" lower-bound="0" upper-bound="9"/><qti-order-interaction response-identifier="ORDER"><qti-simple-choice identifier="first">First</qti-simple-choice><qti-simple-choice identifier="second">Second</qti-simple-choice></qti-order-interaction>`
+})
+
 const room = Effect.gen(function* () {
   const world = yield* exam
   const { office, on, root } = world
   const rules = { navigation: "nonlinear", control: `max-attempts="2"` } as const
-  const files = smallTest({ fruit: choice(), hopeless }, rules)
+  const files = smallTest({ fruit: choice(), hopeless, mixed }, rules)
   yield* office(publishSmall(root, "tries", files))
   yield* office(Office.eligible(HALL, "tries", ["ada"]))
   yield* on(synced())
@@ -75,13 +82,35 @@ describe.runIf(HAS_BROWSER)("a question with several tries", () => {
           await shoot(page, "closed")
 
           await page.getByRole("button", { name: "Next" }).click()
-          await page.getByText("Question 2 of 2").waitFor()
+          await page.getByText("Question 2 of 3").waitFor()
           await fruit(1).click()
           await page.getByRole("button", { name: "I give up" }).click()
           await page.getByText("Handed in. You can try again.").waitFor()
           assert.isTrue(puts.every((url) => url.includes("hopeless")))
+          // What is written, moved and put in order is closed like what is chosen.
+          await page.getByRole("button", { name: "Next" }).click()
+          await page.getByText("Question 3 of 3").waitFor()
+          const slider = page.getByRole("slider")
+          await page.locator("textarea").fill("so it is")
+          await slider.press("ArrowUp")
+          await handIn.click()
+          await page.locator("#tries").getByText("Tries left: 1").waitFor()
+          await handIn.click()
+          await page.getByText("you can read your answer").waitFor()
+          puts.length = 0
+          await page.locator("textarea").press("x")
+          await slider.press("ArrowUp")
+          await page.locator("[identifier=first]").press("Space")
+          await page.keyboard.press("Space")
+          assert.strictEqual(await page.locator("textarea").inputValue(), "so it is")
+          assert.strictEqual(await slider.getAttribute("aria-valuenow"), "1")
+          assert.strictEqual(await page.locator("drop-list [identifier=first]").count(), 0)
+          assert.deepStrictEqual([puts, await flaws(page)], [[], []])
+          await shoot(page, "closed-mixed")
           await page.getByRole("button", { name: "Previous" }).click()
-          await page.getByText("Question 1 of 2").waitFor()
+          await page.getByText("Question 2 of 3").waitFor()
+          await page.getByRole("button", { name: "Previous" }).click()
+          await page.getByText("Question 1 of 3").waitFor()
           await page.getByText("you can read your answer").waitFor()
           assert.strictEqual(await chosen.textContent(), "Bananas")
           await page.getByRole("button", { name: "Finish" }).click()
@@ -107,7 +136,9 @@ describe.runIf(HAS_BROWSER)("a question with several tries", () => {
           ["fruit", 1, "1", "A", "0", null],
           ["fruit", 2, "2", "B", "1", null],
           // A second try was begun, and nothing was done in it.
-          ["hopeless", 1, "1", "B", "1", "true"]
+          ["hopeless", 1, "1", "B", "1", "true"],
+          ["mixed", 1, "1", "so it is", null, null],
+          ["mixed", 2, "2", "so it is", null, null]
         ])
       }),
     60_000
