@@ -38,6 +38,8 @@ const asHtml = (node) => {
     }
     return drawn
   }
+  // The device has taken programs out already; made here, one would run.
+  if (node.localName === "script") return document.createTextNode("")
   const made = document.createElement(node.localName)
   for (const { localName, value } of node.attributes) made.setAttribute(localName, value)
   made.append(...[...node.childNodes].map(asHtml))
