@@ -67,6 +67,10 @@ export class ItemForPage extends Context.Service<
       contentUrl: (path: string) => string,
       templates: ReadonlyArray<Known>
     ) => string
+    /** Whether there are as many answers as an item wants, where it says so. */
+    readonly accepts: (xml: string, responses: ReadonlyArray<Known>) => boolean
+    /** Makes of what a test says above its items an item that asks nothing. */
+    readonly rubric: (xml: string, path: string, contentUrl: (path: string) => string) => string
   }
 >()("testferry/ItemForPage") {}
 

@@ -21,6 +21,7 @@ export const scoreEnded = Effect.fnUntraced(function* (table: Table, after: Test
   for (const [index, item] of table.state.route.entries()) {
     if (!item.open || after.route[index]?.open !== false) continue
     const scored = yield* scoreItem(table, index)
+    if (scored === undefined) continue
     parts.set(item.key, scored.part)
     pending.set(item.key, scored.pending)
   }
@@ -40,6 +41,8 @@ const scoreItem = Effect.fnUntraced(function* (table: Table, index: number) {
   const { item: planned } = placeOf(plan, item)
   const part = yield* itemPart(session.execution, item.key)
   const attempt = item.attempts + 1
+  // A further try that was only looked at: what was handed in before stays the last.
+  if (part.sets.length > 0 && part.sets.every((set) => set.attempt < attempt)) return undefined
   const responses = knownOf(part)
   const before = part.sets.findLast((set) => set.attempt < attempt)
   const outcomes = before === undefined ? [] : knownOf({ ...part, sets: [before] }, "outcome")
@@ -48,6 +51,7 @@ const scoreItem = Effect.fnUntraced(function* (table: Table, index: number) {
     ? yield* score(table, planned.path, { responses, outcomes, templates })
     : []
   const pending = scored === undefined
+  const { external } = planned
   const said = {
     item,
     index,
@@ -57,10 +61,11 @@ const scoreItem = Effect.fnUntraced(function* (table: Table, index: number) {
     templates,
     completed: true,
     pending,
+    external,
     millis: itemMillis(state, item.key),
     at: now.wall
   }
-  return { pending, part: withSet(part, said) }
+  return { pending: pending || external, part: withSet(part, said) }
 })
 
 type Asked = Omit<Parameters<(typeof Scorer)["Service"]["score"]>[0], "xml">
@@ -90,6 +95,9 @@ export const conclude = Effect.fnUntraced(function* (
   return testSet({
     outcomes: outcomes ?? [],
     pending: outcomes === undefined,
+    external: state.route.some(
+      (item) => (item.open || item.attempts > 0) && placeOf(plan, item).item.external
+    ),
     undecided: state.undecided,
     millis: state.spent.test ?? 0,
     at: now.wall

@@ -10,7 +10,7 @@ import type { ExecutionId } from "../domain/result.ts"
 import * as Sequence from "../domain/sequence.ts"
 import { current, placeOf, type TestState } from "../domain/test-state.ts"
 import { itemMillis } from "../domain/test-timers.ts"
-import { rulesOf, viewOf } from "../domain/test-view.ts"
+import { rubricsOf, rulesOf, viewOf } from "../domain/test-view.ts"
 import { finish } from "./end-session.ts"
 import { PlayRefused, refusedBy, settle } from "./play-decide.ts"
 import { ItemForPage, Scorer } from "./play-ports.ts"
@@ -62,6 +62,9 @@ export const openItem = Effect.fn("openItem")(function* (
       const answer = {
         ref,
         xml: page.prepare(xml, path, contentUrl, templates ?? []),
+        rubrics: rubricsOf(table.plan, item).map((one) =>
+          page.rubric(one.xml, one.path, contentUrl)
+        ),
         saved: { seq: save.seq, responses: knownOf(part), playerState: save.playerState },
         templates: templates ?? [],
         attempt: item.open ? item.attempts + 1 : item.attempts,
@@ -122,7 +125,9 @@ const keepAnswers = Effect.fnUntraced(function* (
     return yield* new Stale({ part: ref, kept: part.save.seq })
   }
   const isAnswered = responses.some(isAnswer)
-  const state = yield* allowed(Sequence.record(plan, before, ref, { answered: isAnswered, valid }))
+  const isValid = valid && (yield* isAccepted(table, responses))
+  const said = { answered: isAnswered, valid: isValid }
+  const state = yield* allowed(Sequence.record(plan, before, ref, said))
   const item = yield* currentItem(state, ref)
   const save = { ...part.save, seq, digest, playerState }
   const kept = withSet(
@@ -136,11 +141,21 @@ const keepAnswers = Effect.fnUntraced(function* (
       templates: save.templates ?? [],
       completed: false,
       pending: false,
+      external: false,
       millis: itemMillis(state, ref),
       at: now.wall
     }
   )
   return { state, parts: new Map([[ref, kept]]), answer: undefined }
+})
+
+/** The page may be mistaken; asked only where it matters, since an item has to be read for it. */
+const isAccepted = Effect.fnUntraced(function* (table: Table, responses: ReadonlyArray<Known>) {
+  const page = yield* ItemForPage
+  const item = current(table.state)
+  const planned = item === undefined ? undefined : placeOf(table.plan, item).item
+  if (planned?.control.validateResponses !== true) return true
+  return page.accepts(yield* itemText(table, planned.path), responses)
 })
 
 /**

@@ -285,8 +285,8 @@ export class Feeds extends Context.Service<
       organisation: OrganisationId,
       since: Cursor
     ) => Effect.Effect<number, FeedReset>
-    /** Makes every cursor void, and answers the new epoch. */
-    readonly newEpoch: Effect.Effect<string>
+    /** Makes every cursor void, and answers the new epoch: of a life that began later than `after`. */
+    readonly newEpoch: (after: number) => Effect.Effect<string>
     readonly buckets: (organisation: OrganisationId) => Effect.Effect<Buckets>
     /** The live entities of one bucket, without their bodies. */
     readonly bucket: (

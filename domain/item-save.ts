@@ -73,6 +73,8 @@ export const knownOf = (
 /** What every item has (QTI 3.0 ASI §2.10); a trace says what nobody could compute. */
 const BUILT_IN = new Set(["numAttempts", "duration", "completionStatus"])
 export const PENDING = "pendingResponseProcessing"
+/** Somebody else scores it: until then what they give has no value. */
+export const PENDING_EXTERNAL = "pendingExternalScoring"
 
 interface Said {
   readonly item: ItemState
@@ -83,6 +85,7 @@ interface Said {
   readonly templates: ReadonlyArray<Known>
   readonly completed: boolean
   readonly pending: boolean
+  readonly external: boolean
   readonly millis: number
   readonly at: number
 }
@@ -116,7 +119,8 @@ const setOf = (said: Said): VariableSet => {
       ]),
       ...of("trace", [
         ...said.templates,
-        ...(said.pending ? [single(PENDING, "boolean", "true")] : [])
+        ...(said.pending ? [single(PENDING, "boolean", "true")] : []),
+        ...(said.external ? [single(PENDING_EXTERNAL, "boolean", "true")] : [])
       ])
     ]
   }
@@ -126,12 +130,14 @@ const setOf = (said: Said): VariableSet => {
 export const testSet = (said: {
   readonly outcomes: ReadonlyArray<Known>
   readonly pending: boolean
+  /** An item of it is scored by somebody else: what was added up is not all. */
+  readonly external: boolean
   readonly undecided: number
   readonly millis: number
   readonly at: number
 }): VariableSet => {
   const of = listed(said.at)
-  const { pending, undecided } = said
+  const { external, pending, undecided } = said
   return {
     item: null,
     position: 0,
@@ -141,6 +147,7 @@ export const testSet = (said: {
       ...of("outcome", said.outcomes),
       ...of("trace", [
         ...(pending ? [single("pendingOutcomeProcessing", "boolean", "true")] : []),
+        ...(external ? [single(PENDING_EXTERNAL, "boolean", "true")] : []),
         ...(undecided > 0 ? [single("undecidedConditions", "integer", String(undecided))] : [])
       ])
     ]

@@ -57,6 +57,8 @@ export const WARNINGS = [
   "missing-style-part",
   "unknown-scoring-template",
   "custom-operator",
+  "feedback-not-shown",
+  "adaptive-item",
   "program-file",
   "encoding"
 ] as const

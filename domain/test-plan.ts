@@ -42,6 +42,12 @@ export interface Branch {
   readonly expression: string
 }
 
+/** Content for the test-taker, as XML; its references are relative to the file at `path`. */
+export interface Rubric {
+  readonly path: string
+  readonly xml: string
+}
+
 interface Node {
   readonly identifier: string
   /** All must be true for this to be shown. */
@@ -63,6 +69,8 @@ export interface PlanItem extends Selectable {
   readonly title: string
   /** Whether it asks anything: what asks nothing can't be skipped. */
   readonly responds: boolean
+  /** Somebody else scores it, later: a person, as a rule. */
+  readonly external: boolean
   readonly categories: ReadonlyArray<string>
   readonly weights: Readonly<Record<string, number>>
   readonly control: Control
@@ -76,8 +84,7 @@ export interface PlanSection extends Selectable {
   readonly keepTogether: boolean
   readonly shuffle: boolean
   readonly selection: { readonly count: number; readonly withReplacement: boolean } | null
-  /** Content for the test-taker, as XML. */
-  readonly rubrics: ReadonlyArray<string>
+  readonly rubrics: ReadonlyArray<Rubric>
   readonly children: ReadonlyArray<PlanSection | PlanItem>
 }
 
@@ -85,6 +92,7 @@ export interface PlanPart extends Node {
   readonly linear: boolean
   /** Answers are submitted one item at a time, not all at the end of the part. */
   readonly individual: boolean
+  readonly rubrics: ReadonlyArray<Rubric>
   readonly children: ReadonlyArray<PlanSection | PlanItem>
 }
 
@@ -92,6 +100,7 @@ export interface TestPlan {
   readonly identifier: string
   readonly title: string
   readonly limits: TimeLimits | null
+  readonly rubrics: ReadonlyArray<Rubric>
   readonly parts: ReadonlyArray<PlanPart>
   /** The whole test in QTI 3.0, sections of other files included. */
   readonly xml: string

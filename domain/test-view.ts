@@ -1,7 +1,7 @@
 /** Tells a test-taker where they stand: what a page shows around the item. */
 import { isLinear, samePart } from "./advance.ts"
 import { attemptsLeft, canOpen } from "./sequence.ts"
-import type { NumberedPlan } from "./test-plan.ts"
+import type { NumberedPlan, Rubric } from "./test-plan.ts"
 import { current, type ItemState, isOver, placeOf, type TestState } from "./test-state.ts"
 import { type Timer, timers } from "./test-timers.ts"
 
@@ -33,7 +33,6 @@ export interface TestView {
   readonly isLast: boolean
   readonly isLastOfPart: boolean
   readonly rules: Rules | null
-  readonly rubrics: ReadonlyArray<string>
   readonly timers: ReadonlyArray<Timer & { readonly remainingMillis: number | null }>
   readonly progress: TestProgress
 }
@@ -74,7 +73,6 @@ export const viewOf = (numbered: NumberedPlan, state: TestState): TestView => {
     isLast: following === undefined,
     isLastOfPart: item !== undefined && !samePart(numbered, item, following),
     rules: item === undefined ? null : rulesOf(numbered, state, item),
-    rubrics: item === undefined ? [] : rubricsOf(numbered, item),
     timers: timers(numbered, state).map((timer) => ({
       ...timer,
       remainingMillis:
@@ -132,5 +130,11 @@ const itemView = (
   }
 }
 
-const rubricsOf = (numbered: NumberedPlan, item: ItemState): ReadonlyArray<string> =>
-  placeOf(numbered, item).sections.flatMap((number) => numbered.sections[number]?.rubrics ?? [])
+/** What is shown above an item, from the whole test inwards. */
+export const rubricsOf = (numbered: NumberedPlan, item: ItemState): ReadonlyArray<Rubric> => {
+  const { part, sections } = placeOf(numbered, item)
+  const around = [numbered.plan, numbered.plan.parts[part], ...sections.map(sectionAt(numbered))]
+  return around.flatMap((one) => one?.rubrics ?? [])
+}
+
+const sectionAt = (numbered: NumberedPlan) => (number: number) => numbered.sections[number]

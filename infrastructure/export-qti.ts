@@ -7,6 +7,7 @@
  * one and the same in this format.
  */
 import { type ExportedResult, ncName, type QtiVersion } from "../domain/export.ts"
+import { PENDING, PENDING_EXTERNAL } from "../domain/item-save.ts"
 import type { Variable, VariableSet } from "../domain/variable.ts"
 
 const SCHEMAS: Readonly<Record<QtiVersion, { readonly space: string; readonly location: string }>> =
@@ -41,7 +42,7 @@ export const qtiXml = ({ document }: ExportedResult, version: QtiVersion): strin
     ...facts(document, version),
     ...whole.flatMap(({ variables }) => variables.flatMap(variableXml)),
     "  </testResult>",
-    ...items.flatMap((set) => itemXml(set, finished)),
+    ...items.flatMap((set) => itemXml(set, finished, version)),
     "</assessmentResult>",
     ""
   ].join("\n")
@@ -75,16 +76,30 @@ const facts = (document: Document, version: QtiVersion): ReadonlyArray<string> =
   ]
 }
 
-const itemXml = (set: VariableSet, finished: number): ReadonlyArray<string> => {
+const itemXml = (
+  set: VariableSet,
+  finished: number,
+  version: QtiVersion
+): ReadonlyArray<string> => {
   const reported = set.variables.filter(({ kind }) => kind !== "trace")
   const latest = reported.reduce((at, variable) => Math.max(at, variable.at), 0)
-  const status = reported.some(({ values }) => values !== null) ? "final" : "initial"
+  const status = statusOf(set, version)
   return [
     `  <itemResult identifier="${ncName(set.item ?? "")}" sequenceIndex="${set.position}"` +
       ` datestamp="${iso(latest === 0 ? finished : latest)}" sessionStatus="${status}">`,
     ...reported.flatMap(variableXml),
     "  </itemResult>"
   ]
+}
+
+/** 2.2 has one word for what no program here could score. */
+const statusOf = ({ variables }: VariableSet, version: QtiVersion): string => {
+  const isTraced = (name: string) =>
+    variables.some(({ identifier, kind }) => kind === "trace" && identifier === name)
+  if (isTraced(PENDING_EXTERNAL) && version === "3.0") return PENDING_EXTERNAL
+  if (isTraced(PENDING_EXTERNAL) || isTraced(PENDING)) return PENDING
+  const isTold = variables.some(({ kind, values }) => kind !== "trace" && values !== null)
+  return isTold ? "final" : "initial"
 }
 
 const variableXml = (variable: Variable): ReadonlyArray<string> => {

@@ -8,9 +8,12 @@
 import { Layer } from "effect"
 import { ItemForPage, type Known } from "../application/play-ports.ts"
 import { attributesForPage, type ContentUrl, escaped } from "./attributes-for-page.ts"
+import { isWithinLimits } from "./item-limits.ts"
 import { walkXml, type XmlElement } from "./xml-document.ts"
 
-export const layer = Layer.sync(ItemForPage, () => ItemForPage.of({ prepare: itemForPage }))
+export const layer = Layer.sync(ItemForPage, () =>
+  ItemForPage.of({ prepare: itemForPage, rubric, accepts: isWithinLimits })
+)
 
 /**
  * Gives the item without its keys, as XML. `path`: where it is in its package; `contentUrl`: the
@@ -54,6 +57,16 @@ export const itemForPage = (
   if (refusal !== undefined) throw new Error(`an item is not well-formed: ${refusal.code}`)
   return written.join("")
 }
+
+const rubric = (xml: string, path: string, contentUrl: ContentUrl): string =>
+  itemForPage(
+    `<qti-assessment-item xmlns="${QTI_30}"><qti-item-body>${xml}</qti-item-body></qti-assessment-item>`,
+    path,
+    contentUrl,
+    []
+  )
+
+const QTI_30 = "http://www.imsglobal.org/xsd/imsqtiasi_v3p0"
 
 /** The name of a document's outermost element, as QTI 2 has it in lower case; "" if there is none. */
 export const rootOf = (bytes: Uint8Array, path: string): string => {

@@ -82,7 +82,6 @@ export const PlayAnswer = Schema.Struct({
   isLast: Schema.Boolean,
   isLastOfPart: Schema.Boolean,
   rules: Schema.NullOr(Rules),
-  rubrics: Schema.Array(Schema.String),
   timers: Schema.Array(Timer),
   progress: Schema.Struct({
     items: Schema.Int,
@@ -97,6 +96,8 @@ export const ItemAnswer = Schema.Struct({
   revision: Schema.Int,
   ref: Schema.String,
   xml: Schema.String,
+  /** What the test says above this item, each in a body like the item's own. */
+  rubrics: Schema.Array(Schema.String),
   saved: Schema.Struct({
     seq: Schema.Int,
     responses: Schema.Array(Known),

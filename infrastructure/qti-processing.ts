@@ -159,7 +159,8 @@ const valuesOf = (item: DomElement, declaration: string): ReadonlyArray<Known> =
     const cardinality = declared.getAttribute("cardinality")
     const type = declared.getAttribute(TRUE_TYPE) ?? declared.getAttribute("base-type")
     const baseType = isBaseType(type) ? type : null
-    const values = written(found.get(identifier), baseType)
+    const isKnown = !isLeftToOthers(item, declared)
+    const values = isKnown ? written(found.get(identifier), baseType) : null
     return {
       identifier,
       cardinality: isCardinality(cardinality) ? cardinality : "single",
@@ -167,6 +168,17 @@ const valuesOf = (item: DomElement, declaration: string): ReadonlyArray<Known> =
       values
     }
   })
+}
+
+/** The library makes 0 of what nobody has scored yet. */
+const isLeftToOthers = (item: DomElement, declared: DomElement): boolean => {
+  if (declared.localName !== "qti-outcome-declaration") return false
+  if ((declared.getAttribute("external-scored") ?? "none") !== "none") return true
+  const processing = item.querySelector("qti-response-processing")
+  const isProcessed =
+    processing !== null &&
+    (processing.getAttribute("template") !== null || processing.querySelector("*") !== null)
+  return !isProcessed && declared.querySelector("qti-default-value") === null
 }
 
 const written = (value: unknown, baseType: Known["baseType"]): Known["values"] => {

@@ -19,13 +19,15 @@ export const scanXml = (bytes: Uint8Array, path: string, doctype: Doctype): Scan
   const interactions = new Set<string>()
   let root: XmlElement | undefined
   const { refusal, encoding } = walkXml(bytes, path, doctype, {
-    open: (element) => {
+    open: (element, names) => {
       root ??= element
       const name = canonical(element.local)
       references.push(...referencesOf(element, name))
       findings.push(...activeParts(element, name).map((what) => active(path, element.line, what)))
       findings.push(...templateFinding(element, name, path))
-      if (/(?:Interaction|customOperator)$/u.test(name)) interactions.add(name)
+      if (SPECIAL.test(name)) interactions.add(name)
+      if (attribute(element, "adaptive") === "true") interactions.add("adaptive")
+      findings.push(...hiddenQuestion(element, names, path))
     },
     text: (text, stack, line) => {
       if (stack.at(-1)?.toLowerCase() === "style")
@@ -42,6 +44,22 @@ export const scanXml = (bytes: Uint8Array, path: string, doctype: Doctype): Scan
   if (!UTF_8.has(encoding)) findings.push(encodingWarning(path, encoding))
   const document = { ...headOf(path, root), references, interactions: [...interactions] }
   return { document, findings }
+}
+
+/** What needs a player that has it. */
+const SPECIAL = /(?:Interaction|customOperator|[fF]eedback(?:Inline|Block)?)$/u
+const FEEDBACK = /[fF]eedback(?:Inline|Block)?$/u
+
+/** Feedback is never shown: a question inside could not be answered. */
+const hiddenQuestion = (
+  element: XmlElement,
+  names: ReadonlyArray<string>,
+  file: string
+): ReadonlyArray<Finding> => {
+  const isAsked = canonical(element.local).endsWith("Interaction")
+  if (!isAsked || !names.slice(0, -1).some((name) => FEEDBACK.test(canonical(name)))) return []
+  const detail = `line ${element.line} asks a question inside feedback, which is not shown. Ask it in the item itself.`
+  return [{ code: "unsupported-interaction", file, detail }]
 }
 
 /** Scans a style sheet. Bytes that are not UTF-8 can't be in a URL that matters. */

@@ -9,8 +9,8 @@ import { MANIFEST } from "../domain/qti-document.ts"
 import { SECTION_DEPTH_MAX, TEST_ITEMS_MAX } from "../domain/qti-route.ts"
 import type { TestPlan } from "../domain/test-plan.ts"
 import { readManifest } from "./qti-manifest.ts"
-import { type ItemFacts, planOf } from "./qti-test-reader.ts"
-import { isElement, type QtiElement, readTree } from "./qti-tree.ts"
+import { BASE, type ItemFacts, planOf } from "./qti-test-reader.ts"
+import { childrenOf, isElement, type QtiElement, readTree } from "./qti-tree.ts"
 
 /** Files of a package, by their names in it. */
 export interface PackageFiles<E, R> {
@@ -49,6 +49,7 @@ export const readPlan = <E, R>({
         }
         const attributes = new Map(node.attributes)
         if (target !== undefined) attributes.set("href", target.path)
+        if (node.name === "qti-rubric-block") attributes.set(BASE, from)
         const children = yield* Effect.forEach(node.children, (child) =>
           isElement(child) && HOLDS.has(node.name)
             ? include(child, from, depth)
@@ -126,7 +127,18 @@ const pathsOf = ({ attributes, children, name }: QtiElement): ReadonlyArray<stri
     ? [attributes.get("href") ?? ""]
     : children.filter(isElement).flatMap(pathsOf)
 
-const factsOf = ({ attributes, children }: QtiElement, path: string): ItemFacts => ({
-  title: attributes.get("title") ?? path,
-  responds: children.filter(isElement).some(({ name }) => name === "qti-response-declaration")
-})
+const factsOf = (item: QtiElement, path: string): ItemFacts => {
+  const responds = childrenOf(item, "qti-response-declaration").length > 0
+  const outcomes = childrenOf(item, "qti-outcome-declaration")
+  const isProcessed = childrenOf(item, "qti-response-processing").some(
+    ({ attributes, children }) => attributes.has("template") || children.some(isElement)
+  )
+  return {
+    title: item.attributes.get("title") ?? path,
+    responds,
+    external: responds && (outcomes.some(isExternal) || (outcomes.length > 0 && !isProcessed))
+  }
+}
+
+const isExternal = ({ attributes }: QtiElement): boolean =>
+  (attributes.get("external-scored") ?? "none") !== "none"

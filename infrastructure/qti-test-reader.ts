@@ -5,6 +5,7 @@ import {
   type PlanItem,
   type PlanPart,
   type PlanSection,
+  type Rubric,
   type TestPlan,
   type TimeLimits
 } from "../domain/test-plan.ts"
@@ -14,13 +15,18 @@ import { childrenOf, isElement, type QtiElement, xmlOf } from "./qti-tree.ts"
 export interface ItemFacts {
   readonly title: string
   readonly responds: boolean
+  readonly external: boolean
 }
+
+/** Which file a part of the tree is from, as XML has it (XML Base). */
+export const BASE = "xml:base"
 
 /** The plan of a test whose sections are all in the tree, and whose items are named by their paths. */
 export const planOf = (root: QtiElement, facts: ReadonlyMap<string, ItemFacts>): TestPlan => ({
   identifier: text(root, "identifier"),
   title: root.attributes.get("title") ?? text(root, "identifier"),
   limits: limitsOf(root),
+  rubrics: rubricsOf(root),
   parts: childrenOf(root, "qti-test-part").map((part) => partOf(part, facts)),
   xml: xmlOf(root),
   concludes: childrenOf(root, "qti-outcome-processing").length > 0
@@ -30,6 +36,7 @@ const partOf = (part: QtiElement, facts: ReadonlyMap<string, ItemFacts>): PlanPa
   ...nodeOf(part),
   linear: part.attributes.get("navigation-mode") !== "nonlinear",
   individual: part.attributes.get("submission-mode") !== "simultaneous",
+  rubrics: rubricsOf(part),
   children: contentsOf(part, controlOf(part, CONTROL), facts)
 })
 
@@ -65,12 +72,15 @@ const sectionOf = (
             count: wholeNumber(selection, "select", 0),
             withReplacement: isTrue(selection, "with-replacement", false)
           },
-    rubrics: childrenOf(section, "qti-rubric-block")
-      .filter((block) => isForTakers(block))
-      .map((block) => xmlOf(block)),
+    rubrics: rubricsOf(section),
     children: contentsOf(section, controlOf(section, outer), facts)
   }
 }
+
+const rubricsOf = (element: QtiElement): ReadonlyArray<Rubric> =>
+  childrenOf(element, "qti-rubric-block")
+    .filter(isForTakers)
+    .map((block) => ({ path: text(block, BASE), xml: xmlOf(block) }))
 
 /** Blocks for proctors and authors are not for the page. */
 const isForTakers = (block: QtiElement): boolean =>
@@ -92,6 +102,7 @@ const itemOf = (
     path,
     title: facts.get(path)?.title ?? text(item, "identifier"),
     responds: facts.get(path)?.responds ?? true,
+    external: facts.get(path)?.external ?? false,
     categories: text(item, "category").split(/\s+/u).filter(Boolean),
     weights: Object.fromEntries(weights),
     control: controlOf(item, outer)

@@ -40,6 +40,10 @@ export const readTree = (bytes: Uint8Array, file: string): QtiElement | Refusal 
 const THREE = /imsqtiasi_v3p/u
 const QTI = /\/(?:imsqti|imsqtiasi|apipv?\w*|qti)[\w/]*$/u
 
+const XML = "http://www.w3.org/XML/1998/namespace"
+const isLanguage = ({ local, namespace }: XmlElement["attributes"][number]): boolean =>
+  namespace === XML && local === "lang"
+
 const elementOf = (
   { attributes, local, namespace }: XmlElement,
   isThree: boolean,
@@ -53,8 +57,11 @@ const elementOf = (
     namespace: isQti ? undefined : namespace,
     attributes: new Map(
       attributes
-        .filter((one) => one.namespace === "" && one.local !== "xmlns")
-        .map((one) => [renamed ? kebab(one.local) : one.local, one.value])
+        .filter((one) => (one.namespace === "" && one.local !== "xmlns") || isLanguage(one))
+        .map((one) => [
+          isLanguage(one) ? "xml:lang" : renamed ? kebab(one.local) : one.local,
+          one.value
+        ])
     ),
     children: []
   }

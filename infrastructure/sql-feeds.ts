@@ -233,13 +233,13 @@ const make = Effect.gen(function* () {
       return row?.changes ?? 0
     }),
 
-    newEpoch: Effect.gen(function* () {
+    newEpoch: Effect.fn("Feeds.newEpoch")(function* (after) {
       // Later than the last life, whatever the clock says now.
-      const before = lifeBegan(yield* epochOf) ?? 0
+      const before = Math.max(after, lifeBegan(yield* epochOf) ?? 0)
       const epoch = newLife(Math.max(yield* Clock.currentTimeMillis, before + 1))
       yield* changeSetting(sql, "epoch", epoch)
       return epoch
-    }).pipe(Effect.orDie),
+    }, Effect.orDie),
 
     buckets: Effect.fn("Feeds.buckets")(function* (organisation) {
       const rows = yield* bucketRows(organisation)

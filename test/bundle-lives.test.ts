@@ -1,14 +1,18 @@
 /** Bundles across new keys and new epochs of central: what the simulation found. */
+import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Clock, Effect, Result } from "effect"
 import { beginAnew } from "../application/begin-anew.ts"
 import { Standing } from "../application/bundle-ports.ts"
-import { changeRoot } from "../application/change-root.ts"
+import { adoptRoot, changeRoot } from "../application/change-root.ts"
 import { revoke } from "../application/revoke.ts"
+import { isLaterLife } from "../domain/feed.ts"
 import { comeHome, cutFor, give, roundTrip, sendHome } from "./support/courier.ts"
+import { handClock } from "./support/dice.ts"
 import { newStick } from "./support/stick.ts"
 import * as Town from "./support/town.ts"
 
+const chain = Effect.flatMap(Standing, (standing) => standing.chain)
 const LOST = { type: "bundle", id: "019ac0de-7d3a-7b11-9c55-2f6f3f0a9d01", from: 7 } as const
 
 describe("a bundle of a central that changed", () => {
@@ -40,6 +44,24 @@ describe("a bundle of a central that changed", () => {
       const { applied, bundle } = yield* give(town, stick)
       assert.deepInclude({ applied, epoch: bundle?.manifest.epoch }, { applied: true, epoch: 2 })
     })
+  )
+
+  it.live(
+    "is of a later life of central than any that its roots tell of, whatever the clock says",
+    () =>
+      Effect.gen(function* () {
+        const { central, office, root } = yield* Town.town
+        const folder = path.join(root, "copy")
+        central.copyTo(folder)
+        const first = yield* office(beginAnew)
+        const roots = yield* office(chain)
+        yield* central.reopen(central.restoreFrom(folder))
+        const known = yield* office(chain)
+        for (const signed of roots.slice(known.length)) yield* office(adoptRoot(signed))
+        const past = handClock(Date.now() - 3_600_000)
+        const second = yield* Effect.provideService(office(beginAnew), Clock.Clock, past)
+        assert.isTrue(isLaterLife(second.epoch, first.epoch), `${second.epoch} ${first.epoch}`)
+      })
   )
 
   it.live("does not make central doubt what a device sent before it heard of that", () =>

@@ -122,6 +122,37 @@ describe.each(["2.2", "3.0"] as const)("QTI Results Reporting %s", (version) => 
   })
 })
 
+describe("an item that waits for a person", () => {
+  it("is not called final, in the words of each version", () => {
+    const waiting = (name: string) =>
+      resultDocument(device, 1, {
+        variables: [
+          {
+            item: "essay",
+            position: 1,
+            attempt: 1,
+            variables: [variable({}), variable({ kind: "trace", identifier: name })]
+          }
+        ]
+      })
+    const statuses = (name: string) =>
+      (["2.2", "3.0"] as const).map((version) => {
+        const xml = qtiXml(exported(waiting(name)), version)
+        assert.deepStrictEqual(faults(xml, version), [])
+        return /sessionStatus="(\w+)"/u.exec(xml)?.[1]
+      })
+    assert.deepStrictEqual(statuses("pendingExternalScoring"), [
+      "pendingResponseProcessing",
+      "pendingExternalScoring"
+    ])
+    assert.deepStrictEqual(statuses("pendingResponseProcessing"), [
+      "pendingResponseProcessing",
+      "pendingResponseProcessing"
+    ])
+    assert.deepStrictEqual(statuses("drawn"), ["final", "final"])
+  })
+})
+
 describe("an XML name", () => {
   it("is one, and different for different ids", () => {
     fc.assert(

@@ -1,3 +1,5 @@
+import fs from "node:fs"
+import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { exam } from "./support/exam.ts"
@@ -12,7 +14,20 @@ const served = Effect.gen(function* () {
   return { base, cookie: (headers.get("set-cookie") ?? "").split(";")[0] ?? "" }
 })
 
+/** The keys of one of the catalogues of words in a module of the pages. */
+const keysIn = (module: string, catalogue: string): ReadonlyArray<string> => {
+  const text = fs.readFileSync(path.join("entrypoints/pages", module), "utf8")
+  const [, inside = ""] = new RegExp(`${catalogue} = \\{\\n(.*?)\\n\\}`, "su").exec(text) ?? []
+  return [...inside.matchAll(/^ {2}"?([\w-]+)"?:/gmu)].map(([, key]) => key ?? "")
+}
+
 describe("the page of test-takers", () => {
+  it("says the same things in each language", () => {
+    const english = keysIn("words.mjs", "ENGLISH")
+    assert.isAbove(english.length, 80)
+    assert.deepStrictEqual(keysIn("words.mjs", "FRENCH"), english)
+  })
+
   it.live("runs its own modules only, and finds each of them", () =>
     Effect.gen(function* () {
       const { base } = yield* served

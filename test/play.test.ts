@@ -28,7 +28,9 @@ import { HALL, synced, TAKERS } from "./support/town.ts"
 /** Strips what the tests look for; the real one is a subject of its own. */
 const PAGE = Layer.succeed(ItemForPage, {
   prepare: (xml, file, contentUrl) =>
-    `${contentUrl(file)} ${xml.replace(/<correctResponse[\s\S]*?<\/correctResponse>/gu, "")}`
+    `${contentUrl(file)} ${xml.replace(/<correctResponse[\s\S]*?<\/correctResponse>/gu, "")}`,
+  rubric: (xml, file, contentUrl) => `${contentUrl(file)} ${xml}`,
+  accepts: () => true
 })
 
 /** Until somebody scores, every answer must stay and wait: the hardest case for the verbs. */
@@ -271,10 +273,13 @@ describe("a page", () => {
       yield* call("POST", `${at}/start`)
       const shown = yield* call("GET", `${at}/play`)
       assert.deepInclude(shown.json, { current: "melody", over: false, revision: 1 })
-      assert.include(JSON.stringify(shown.json.rubrics), "Put on your headphones")
       const item = `${at}/play/items/melody`
       const opened = yield* call("GET", item)
       assert.include(opened.text, `${at}/files/items/melody.xml`)
+      assert.match(
+        JSON.stringify(opened.json.rubrics),
+        /\/files\/test.xml .*Put on your headphones/u
+      )
       const put = (seq: number, value: string) =>
         call("PUT", `${item}/responses`, { seq, responses: [response(value)] })
       assert.deepInclude((yield* put(1, "A")).json, { ref: "melody", seq: 1 })

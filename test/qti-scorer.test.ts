@@ -42,7 +42,8 @@ layer(QtiScorer.layer())("the scorer", (it) => {
         beats: ["1", "0"],
         waves: ["1", "0"],
         families: ["3", "0"],
-        morning: ["0", "0"]
+        // A person scores it: until then there is no score, and not 0.
+        morning: [null, null]
       })
       const wrong = [known("RESPONSE", "5 strings", "multiple", "directedPair")]
       const outcomes = yield* score(read("items/families.xml"), wrong)

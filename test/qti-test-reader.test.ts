@@ -52,14 +52,20 @@ describe("the plan of a test", () => {
         ]
       )
       assert.deepStrictEqual(
-        itemsOf(plan).map(({ identifier, path, responds }) => [identifier, path, responds]),
+        itemsOf(plan).map(({ external, identifier, path, responds }) => [
+          identifier,
+          path,
+          responds,
+          external
+        ]),
         ["melody", "beats", "waves", "families", "morning"].map((name) => [
           name,
           `items/${name}.xml`,
-          true
+          true,
+          name === "morning"
         ])
       )
-      assert.include(sectionOf(plan).rubrics[0], "<p>Put on your headphones.")
+      assert.include(sectionOf(plan).rubrics[0]?.xml ?? "", "<p>Put on your headphones.")
       assert.isAbove(itemsOf(plan)[0]?.title.length ?? 0, 3)
     })
   )
@@ -93,7 +99,10 @@ describe("the plan of a test", () => {
         `<qti-equal-rounded rounding-mode="decimalPlaces" figures="1"><qti-variable identifier="r1.SCORE"/><qti-base-value base-type="float">1.0</qti-base-value></qti-equal-rounded>`
       ])
       assert.deepStrictEqual(sectionOf(plan).rubrics, [
-        `<qti-rubric-block view="candidate"><p class="a">1 &lt; 2 <b>now</b></p></qti-rubric-block>`
+        {
+          path: "test.xml",
+          xml: `<qti-rubric-block view="candidate" xml:base="test.xml"><p class="a">1 &lt; 2 <b>now</b></p></qti-rubric-block>`
+        }
       ])
     })
   )

@@ -10,6 +10,12 @@ export class Trouble extends Error {
   }
 }
 
+/** Refused for other reasons than what was asked: the same may be taken later. */
+const LATER = new Set([401, 408, 423, 425, 429])
+
+/** Whether the device would never take the same again. */
+export const isRefusal = ({ status }) => status >= 400 && status < 500 && !LATER.has(status)
+
 /** So that a device that hangs is noticed while somebody still sits in front of it. */
 const PATIENCE_MILLIS = 20_000
 

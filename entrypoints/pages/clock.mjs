@@ -6,30 +6,36 @@ const SECOND = 1_000
 const MINUTE = 60 * SECOND
 /** Minutes before the end at which those who listen are told. */
 const WARNINGS = [10, 5, 1]
+/** The device may not answer at that moment, or the page be busy: it is told again. */
+const AGAIN_MILLIS = 2 * SECOND
 
+/** `over()` is called when time has ended, until `set` brings another one. */
 export const makeClock = ({ over, shown }) => {
   let ends = null
+  /** The end after which the device takes no answer; a limit may also be no more than advice. */
+  let shuts = null
+  let calls = 0
   let told = new Set()
   let timer = null
   const tick = () => {
+    const now = performance.now()
     if (ends === null) return shown("")
-    const left = Math.max(0, ends - performance.now())
+    const left = Math.max(0, ends - now)
     shown(t("timeLeft", { time: written(left) }))
     for (const minutes of WARNINGS) {
       if (left > minutes * MINUTE || left < (minutes - 0.5) * MINUTE || told.has(minutes)) continue
       told.add(minutes)
       say(t("timeSoon", { minutes }))
     }
-    if (left > 0) return
-    ends = null
+    if (shuts === null || now < Math.max(shuts, calls)) return
+    calls = now + AGAIN_MILLIS
     over()
   }
   return {
     set: (timers) => {
-      const all = timers.map(({ remainingMillis }) => remainingMillis)
-      const next = all.filter((one) => typeof one === "number")
       const before = ends
-      ends = next.length === 0 ? null : performance.now() + Math.min(...next)
+      ends = endOf(timers)
+      shuts = endOf(timers.filter(({ allowLate }) => !allowLate))
       if (before === null || ends === null || ends > before + MINUTE) told = new Set()
       timer ??= setInterval(tick, SECOND)
       tick()
@@ -38,6 +44,12 @@ export const makeClock = ({ over, shown }) => {
     left: () => (ends === null ? "" : written(Math.max(0, ends - performance.now()))),
     stop: () => clearInterval(timer)
   }
+}
+
+const endOf = (timers) => {
+  const all = timers.map(({ remainingMillis }) => remainingMillis)
+  const limits = all.filter((one) => typeof one === "number")
+  return limits.length === 0 ? null : performance.now() + Math.min(...limits)
 }
 
 const written = (millis) => {

@@ -71,6 +71,33 @@ export const askToFinish = (view, yes) => {
   open(dialog)
 }
 
+/** Says that an answer was not kept, and which one it was: it may be wanted once more. */
+export const showNotKept = ({ answer, n, why }) => {
+  const dialog = el("dialog", {
+    class: "alarm",
+    role: "alertdialog",
+    "aria-labelledby": "lost",
+    "aria-describedby": "lost-why"
+  })
+  const close = el("button", { type: "button", class: "main", onclick: () => dialog.close() })
+  close.append(t("understood"))
+  dialog.append(
+    el("h2", { id: "lost" }, t("notKeptTitle")),
+    el("p", { id: "lost-why" }, why),
+    answer === "" ? "" : el("p", { id: "lost-which" }, t("notKeptAnswer", { n })),
+    answer === ""
+      ? ""
+      : el(
+          "p",
+          { class: "lost", dir: "auto", tabindex: "0", "aria-labelledby": "lost-which" },
+          answer
+        ),
+    close
+  )
+  open(dialog)
+  close.focus()
+}
+
 /** Asks before something that can't be taken back; answers whether to go on. */
 export const confirmIn = ({ no, text, title, yes }) =>
   new Promise((resolve) => {

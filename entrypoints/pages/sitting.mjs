@@ -1,14 +1,21 @@
 /** The test itself: one question after the other, as the device says. */
-import { get, post, put } from "./api.mjs"
+import { get, isRefusal, post, put } from "./api.mjs"
 import { makeClock } from "./clock.mjs"
-import { askToFinish, showOverview } from "./dialogs.mjs"
+import { askToFinish, showNotKept, showOverview } from "./dialogs.mjs"
 import { el, say, show } from "./elements.mjs"
 import { showQuestion } from "./question.mjs"
 import { makeSaver } from "./saver.mjs"
-import { t } from "./words.mjs"
+import { makePage } from "./sitting-page.mjs"
+import { refusalText, t } from "./words.mjs"
 
 /** How soon a pause or an end by the proctor is noticed. */
 const WATCH_MILLIS = 2_500
+
+/** With these the test can't go on in this page; a save that is only late is no reason. */
+const LEAVES = new Set(["login-needed", "ended", "paused", "awaiting", "wrong-stage", "not-found"])
+
+/** What could not be saved when a test was interrupted, until the same person goes on with it. */
+let unsaved = null
 
 /** Sits until the test is finished (`left("finished")`), or interrupted (`left(trouble)`). */
 export const sit = async (execution, left) => {
@@ -20,39 +27,46 @@ export const sit = async (execution, left) => {
   let seq = 0
   let opened = 0
   let busy = false
+  let coming = null
   let extra = null
   let gone = false
-  const nextSeq = () => {
-    seq += 1
-    return seq
-  }
   const itemPath = () => `${base}/play/items/${encodeURIComponent(ref)}`
+  const answerNow = () => {
+    seq += 1
+    return {
+      seq,
+      responses: question.responses(),
+      playerState: question.playerState(),
+      valid: question.isValid(),
+      durationMillis: Math.round(performance.now() - opened)
+    }
+  }
   const saver = makeSaver({
-    send: () =>
-      put(`${itemPath()}/responses`, {
-        seq: nextSeq(),
-        responses: question.responses(),
-        playerState: question.playerState(),
-        valid: question.isValid(),
-        durationMillis: Math.round(performance.now() - opened)
-      }),
+    send: () => put(`${itemPath()}/responses`, answerNow()),
     told: (how) => {
-      if (how instanceof Error && LEAVES.has(how.code)) return leave(how)
-      page.saved(how, saver.again)
+      if (!(how instanceof Error)) return page.saved(how)
+      if (LEAVES.has(how.code)) leave(how)
+      else if (isRefusal(how)) comeBack(how, question.words())
+      else page.saved(how, saver.again)
     }
   })
   const leave = (how) => {
     // Two answers may say it at once.
     if (gone) return
     gone = true
+    unsaved = saver.isPending() ? { execution, ref, responses: question.responses() } : null
     clearInterval(watch)
     clock.stop()
     saver.stop()
     page.closeAll()
     left(how)
   }
+  const failed = (trouble) => {
+    if (LEAVES.has(trouble.code)) leave(trouble)
+    else if (!saver.isPending()) page.trouble(trouble)
+  }
   const guarded = async (work) => {
-    if (busy) return
+    if (busy || coming !== null) return
     busy = true
     page.busy(true)
     try {
@@ -60,56 +74,105 @@ export const sit = async (execution, left) => {
       await saver.flush()
       await work()
     } catch (trouble) {
-      if (LEAVES.has(trouble.code)) leave(trouble)
-      else if (!saver.isPending()) page.trouble(trouble)
+      if (isRefusal(trouble) && !LEAVES.has(trouble.code)) await comeBack(trouble)
+      else failed(trouble)
     } finally {
       busy = false
       page.busy(false)
     }
   }
+  /** Says what was refused, and goes where the device says; `lost`: an answer that was not kept. */
+  const comeBack = (refusal, lost) => {
+    coming ??= cameBack(refusal, lost).finally(() => {
+      coming = null
+      page.busy(busy)
+    })
+    return coming
+  }
+  const cameBack = async (refusal, lost) => {
+    const n = placeOf(ref)
+    page.saved("")
+    page.busy(true)
+    try {
+      await turn(await get(`${base}/play`), lost !== undefined)
+    } catch (trouble) {
+      failed(trouble)
+    }
+    const why = refusalText(refusal)
+    if (gone) return
+    if (lost === undefined) page.tell(why)
+    else showNotKept({ n, why, answer: lost })
+  }
+  const placeOf = (wanted) => (view?.items.findIndex((each) => each.ref === wanted) ?? -1) + 1
   const move = (to, reason) => post(`${base}/play/move`, { from: ref, to, reason }).then(turn)
-  const turn = async (next) => {
+  /** Shows where the device says that one stands; `anew`: the item is not as it was. */
+  const turn = async (next, anew = false) => {
     view = next
     clock.set(view.timers)
-    if (view.current !== ref) {
-      question?.remove()
-      question = null
-      ref = view.current
-      if (ref === null) page.place.replaceChildren(el("p", {}, t("allSeenText")))
-      else await open()
+    const isNew = anew || view.current !== ref || (question === null && ref !== null)
+    try {
+      if (isNew) await open()
+    } finally {
+      // Without a question there are still ways on.
+      page.render(view, question, actions)
     }
-    page.render(view, question, actions)
+    if (isNew) page.opened()
   }
   const open = async () => {
+    question?.remove()
+    question = null
+    page.tell("")
+    ref = view.current
+    if (ref === null) return page.place.replaceChildren(el("p", {}, t("allSeenText")))
     const item = await get(itemPath())
     opened = performance.now()
     seq = Math.max(seq, item.saved?.seq ?? 0)
-    const at = view.items.findIndex((each) => each.ref === ref) + 1
-    question = await showQuestion({
-      changed: () => {
-        saver.changed()
-        page.render(view, question, actions)
-      },
-      label: t("answerTo", { n: at }),
-      order: `${execution} ${ref} ${item.attempt}`,
-      place: page.place,
-      saved: item.saved,
-      xml: item.xml
-    })
-    page.opened()
+    const late = unsaved?.execution === execution && unsaved.ref === ref ? unsaved : null
+    unsaved = null
+    try {
+      question = await showQuestion({
+        changed: () => {
+          saver.changed()
+          page.render(view, question, actions)
+        },
+        ended: () => guarded(endAttempt),
+        item: late === null ? item : { ...item, saved: { ...item.saved, ...late } },
+        label: t("answerTo", { n: placeOf(ref) }),
+        order: `${execution} ${ref} ${item.attempt}`,
+        place: page.place
+      })
+    } catch {
+      return page.tell(t("notOpenable"))
+    }
+    if (late !== null && !question.isClosed) saver.changed()
   }
+  const endAttempt = async () => {
+    if (!isIndividual()) return
+    await turn(await post(`${itemPath()}/end-attempt`, answerNow()), true)
+    page.told(t(question?.isClosed ? "handedInLast" : "handedIn"))
+  }
+  const isIndividual = () => {
+    const { part } = view.items[placeOf(ref) - 1]
+    return view.parts.find(({ identifier }) => identifier === part)?.submissionMode === "individual"
+  }
+  /** What the rules want before the answer may be left, where they want something. */
+  const missing = () => {
+    if (question === null || question.isClosed) return undefined
+    if (!question.isAnswered()) return view.rules.allowSkipping ? undefined : t("needAnswer")
+    return view.rules.validateResponses && !question.isValid() ? t("needWhole") : undefined
+  }
+  const unless = (problem, work) => (problem === undefined ? work() : page.tell(problem))
   const actions = {
     next: () =>
-      guarded(async () => {
-        const unanswered = question !== null && !question.isAnswered()
-        if (unanswered && !view.rules.allowSkipping) return page.tell(t("needAnswer"))
-        if (!unanswered && view.rules.validateResponses && !question.isValid()) {
-          return page.tell(t("needAnswer"))
-        }
-        await move("next", unanswered ? "skip" : "move")
-      }),
+      guarded(() =>
+        unless(missing(), () => {
+          const isSkipped = question !== null && !question.isClosed && !question.isAnswered()
+          return move("next", isSkipped ? "skip" : "move")
+        })
+      ),
     previous: () => guarded(() => move("previous", "move")),
     go: (to) => guarded(() => move(to, "move")),
+    handIn: () => guarded(() => unless(missing(), endAttempt)),
     flag: () =>
       guarded(async () => {
         const flagged = !view.items.find((each) => each.ref === ref)?.flagged
@@ -135,6 +198,7 @@ export const sit = async (execution, left) => {
         await move("next", "timeout")
       })
   })
+  const begin = () => guarded(async () => turn(await get(`${base}/play`)))
   /** A proctor gave time, or took it back: only the clock changes, whatever is being written. */
   const countAnew = async (granted) => {
     const now = await get(`${base}/play`).catch(() => null)
@@ -147,104 +211,10 @@ export const sit = async (execution, left) => {
     const session = await get(base).catch(() => null)
     if (session === null) return
     if (session.stage !== "started") return leave({ code: session.stage })
+    if (view === null) await begin()
     if (extra !== session.extraMillis) await countAnew(session.extraMillis)
   }, WATCH_MILLIS)
   addEventListener("pagehide", () => question?.settle())
   show(page.whole)
-  try {
-    await turn(await get(`${base}/play`))
-  } catch (trouble) {
-    if (LEAVES.has(trouble.code)) leave(trouble)
-    else page.trouble(trouble)
-  }
-}
-
-/** With these the test can't go on in this page; a save that is only late is no reason. */
-const LEAVES = new Set(["login-needed", "ended", "paused", "awaiting", "wrong-stage", "not-found"])
-
-const makePage = () => {
-  const heading = el("h1", { class: "position" })
-  const title = el("p", { class: "title" })
-  const time = el("p", { class: "time", role: "timer" })
-  const saved = el("p", { class: "saved", role: "status" })
-  const notice = el("p", { class: "notice", role: "alert" })
-  const place = el("div", { class: "question" }, el("p", {}, t("loading")))
-  const footer = el("footer", { class: "bar" })
-  const dialog = el("dialog", { class: "alarm", role: "alertdialog", "aria-labelledby": "alarm" })
-  dialog.addEventListener("cancel", (event) => event.preventDefault())
-  const whole = el(
-    "div",
-    { class: "sitting" },
-    el("header", { class: "top" }, el("div", {}, title, heading), el("div", {}, time, saved)),
-    el("main", {}, notice, place),
-    footer,
-    dialog
-  )
-  const shut = () => dialog.open && dialog.close()
-  return {
-    whole,
-    place,
-    time: (text) => {
-      time.textContent = text
-    },
-    busy: (is) => {
-      footer.inert = is
-    },
-    tell: (text) => {
-      notice.textContent = text
-    },
-    trouble: ({ code, status }) => {
-      notice.textContent = status === 0 ? t("unreachable") : t("failed", { code: code ?? "page" })
-    },
-    opened: () => {
-      notice.textContent = ""
-      saved.textContent = ""
-      saved.classList.remove("done")
-      heading.setAttribute("tabindex", "-1")
-      heading.focus({ preventScroll: true })
-      scrollTo(0, 0)
-    },
-    closeAll: () => {
-      for (const open of document.querySelectorAll("dialog[open]")) open.close()
-    },
-    saved: (how, again) => {
-      saved.textContent = how === "saved" ? t("saved") : how === "saving" ? t("saving") : ""
-      saved.classList.toggle("done", how === "saved")
-      if (how === "saved") shut()
-      if (!(how instanceof Error) || dialog.open) return
-      dialog.replaceChildren(
-        el("h2", { id: "alarm" }, t("notSavedTitle")),
-        el("p", {}, t("notSavedText")),
-        el("p", {}, how.code === "disk-full" ? t("notSavedDisk") : ""),
-        el("button", { type: "button", class: "main", onclick: again }, t("again"))
-      )
-      dialog.showModal()
-    },
-    render: (view, question, actions) => {
-      const at = view.items.findIndex(({ ref }) => ref === view.current)
-      const here = view.items[at]
-      title.textContent = view.title
-      heading.textContent =
-        here === undefined ? t("allSeen") : t("question", { n: at + 1, count: view.items.length })
-      document.title = `${heading.textContent} - ${view.title}`
-      const skips = question !== null && !question.isAnswered() && view.rules?.allowSkipping
-      const focused = document.activeElement?.getAttribute("data-act")
-      const act = (name, label, more = {}) =>
-        el("button", { type: "button", "data-act": name, onclick: actions[name], ...more }, label)
-      const isLast = view.current === null || view.isLast
-      footer.replaceChildren(
-        act("previous", t("previous"), { disabled: view.rules?.canMoveBackward !== true }),
-        act("overview", t("overview")),
-        here === undefined
-          ? ""
-          : act("flag", here.flagged ? `⚑ ${t("flagged")}` : `⚐ ${t("flag")}`, {
-              "aria-pressed": String(here.flagged)
-            }),
-        el("span", { class: "room" }),
-        act("finish", t("finish"), { class: isLast ? "main" : "" }),
-        isLast ? "" : act("next", skips ? t("skip") : t("next"), { class: "main" })
-      )
-      if (focused) footer.querySelector(`[data-act="${focused}"]`)?.focus()
-    }
-  }
+  await begin()
 }

@@ -122,7 +122,7 @@ const approach = async (execution, person) => {
   }
   await sit(execution, (how) => {
     if (how === "finished") return showEnd(person, "finished")
-    if (how.code === "login-needed") return showLogin()
+    if (how.code === "login-needed") return showLogin(t("loggedOut"))
     if (how.code === "finished") return showEnd(person, "finished")
     if (how.code === "ended" || how.code === "terminated" || how.code === "cancelled") {
       return showEnd(person, "ended")

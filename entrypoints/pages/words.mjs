@@ -10,6 +10,7 @@ const ENGLISH = {
   tooMany: "Too many tries. Wait a minute, then try again.",
   unreachable: "The device does not answer. Ask your proctor.",
   failed: "Something went wrong. Ask your proctor. ({code})",
+  loggedOut: "You were logged out. Log in again: what you answered is kept.",
   logout: "Log out",
   yourTests: "Your tests",
   hello: "Hello {name}",
@@ -62,6 +63,26 @@ const ENGLISH = {
   timeOver: "The time is over.",
   timeAnew: "Your time was changed. {time} are left.",
   needAnswer: "Answer this question first.",
+  needWhole: "Your answer is not complete yet.",
+  needAnswers: "A question of this part still needs an answer. Look at the overview.",
+  handIn: "Hand in this answer",
+  handedIn: "Handed in. You can try again.",
+  handedInLast: "Handed in. This question is closed.",
+  triesLeft: "Tries left: {count}",
+  triesFree: "You can try as often as you like.",
+  closedText: "This question is closed: you can read your answer, and not change it any more.",
+  notKeptTitle: "This answer was not kept",
+  notKeptAnswer: "Your answer to question {n} was:",
+  understood: "I understand",
+  r_elsewhere: "The test is at another question now. Do you have it open in another window?",
+  r_stale: "A newer answer was saved in another window. That one is kept.",
+  r_closed: "This question is closed: it takes no more answers.",
+  r_time: "The time was over.",
+  r_large: "It is too long for this device. Write less, and tell your proctor.",
+  r_unread: "The device does not understand it. Tell your proctor.",
+  r_over: "The test is over.",
+  r_early: "Look at this question a little longer.",
+  r_noWay: "You can't go back here.",
   notOpenable: "This question can't be shown. Tell your proctor.",
   answerTo: "Your answer to question {n}",
   loading: "Loading…"
@@ -77,6 +98,7 @@ const FRENCH = {
   tooMany: "Trop d’essais. Attends une minute, puis réessaie.",
   unreachable: "L’appareil ne répond pas. Demande au surveillant.",
   failed: "Il y a eu un problème. Demande au surveillant. ({code})",
+  loggedOut: "Tu as été déconnecté. Connecte-toi à nouveau : tes réponses sont gardées.",
   logout: "Se déconnecter",
   yourTests: "Tes épreuves",
   hello: "Bonjour {name}",
@@ -129,9 +151,48 @@ const FRENCH = {
   timeOver: "Le temps est écoulé.",
   timeAnew: "Ton temps a changé. Il reste {time}.",
   needAnswer: "Réponds d’abord à cette question.",
+  needWhole: "Ta réponse n’est pas encore complète.",
+  needAnswers: "Il manque une réponse dans cette partie. Regarde l’aperçu.",
+  handIn: "Rendre cette réponse",
+  handedIn: "Réponse rendue. Tu peux réessayer.",
+  handedInLast: "Réponse rendue. Cette question est fermée.",
+  triesLeft: "Essais restants : {count}",
+  triesFree: "Tu peux essayer autant de fois que tu veux.",
+  closedText: "Cette question est fermée : tu peux lire ta réponse, mais plus la changer.",
+  notKeptTitle: "Cette réponse n’a pas été gardée",
+  notKeptAnswer: "Ta réponse à la question {n} était :",
+  understood: "J’ai compris",
+  r_elsewhere: "L’épreuve est à une autre question. Est-elle ouverte dans une autre fenêtre ?",
+  r_stale:
+    "Une réponse plus récente a été enregistrée dans une autre fenêtre. C’est elle qui compte.",
+  r_closed: "Cette question est fermée : elle n’accepte plus de réponse.",
+  r_time: "Le temps était écoulé.",
+  r_large: "Elle est trop longue pour cet appareil. Écris moins, et préviens le surveillant.",
+  r_unread: "L’appareil ne la comprend pas. Préviens le surveillant.",
+  r_over: "L’épreuve est finie.",
+  r_early: "Regarde cette question encore un moment.",
+  r_noWay: "Tu ne peux pas revenir en arrière ici.",
   notOpenable: "Cette question ne peut pas être affichée. Préviens le surveillant.",
   answerTo: "Ta réponse à la question {n}",
   loading: "Chargement…"
+}
+
+/** What the device does not allow, by its code (`infrastructure/runner-problem.ts`). */
+const REFUSALS = {
+  "bad-request": "r_unread",
+  "linear-no-way-back": "r_noWay",
+  "no-attempts-left": "r_closed",
+  "not-open": "r_closed",
+  "response-required": "needWhole",
+  "skipping-not-allowed": "needAnswers",
+  "test-over": "r_over",
+  // The page's clock was ahead, and is set again: nobody has to do anything.
+  "time-is-left": "",
+  "time-is-up": "r_time",
+  "too-early": "r_early",
+  "too-large": "r_large",
+  "wrong-item": "r_elsewhere",
+  stale: "r_stale"
 }
 
 export const LANGUAGES = { en: "English", fr: "Français" }
@@ -159,3 +220,6 @@ export const t = (key, values = {}) => {
   const text = CATALOGUES[language][key] ?? ENGLISH[key] ?? key
   return text.replace(/\{(\w+)\}/gu, (_, name) => String(values[name] ?? ""))
 }
+
+export const refusalText = ({ code }) =>
+  code in REFUSALS ? t(REFUSALS[code]) : t("failed", { code })

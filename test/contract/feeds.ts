@@ -6,6 +6,7 @@ import { type EntityKey, keyText } from "../../domain/entity.ts"
 import {
   type Change,
   type Cursor,
+  lifeBegan,
   PAGE_CHANGES,
   PAGE_CHARACTERS,
   START
@@ -301,7 +302,7 @@ const paging = (claim: Claim) => {
       const feeds = yield* Feeds
       yield* append(ZERO, put("a"))
       const { cursor } = yield* follow(ZERO)
-      const epoch = yield* feeds.newEpoch
+      const epoch = yield* feeds.newEpoch(0)
       assert.notStrictEqual(epoch, cursor.epoch)
       const reset = yield* Effect.flip(feeds.page(ZERO, cursor))
       assert.deepInclude(reset, { _tag: "FeedReset", epoch })
@@ -309,6 +310,8 @@ const paging = (claim: Claim) => {
       const again = yield* follow(ZERO)
       assert.deepStrictEqual(again.cursor, { epoch, version: 2 })
       assert.strictEqual((yield* feeds.buckets(ZERO)).epoch, epoch)
+      const began = lifeBegan(epoch) ?? 0
+      assert.isAbove(lifeBegan(yield* feeds.newEpoch(began + 86_400_000)) ?? 0, began + 86_400_000)
     })
   )
 }

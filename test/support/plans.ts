@@ -27,6 +27,7 @@ export const planItem = (
   path: `${identifier}.xml`,
   title: identifier,
   responds: true,
+  external: false,
   categories: [],
   weights: {},
   control: { ...CONTROL, ...control },
@@ -62,6 +63,7 @@ export const planPart = (
   limits: null,
   linear: true,
   individual: true,
+  rubrics: [],
   children,
   ...more
 })
@@ -74,6 +76,7 @@ export const testPlan = (
     identifier: "T",
     title: "A test",
     limits: null,
+    rubrics: [],
     parts,
     xml: "<qti-assessment-test/>",
     concludes: false,
@@ -136,7 +139,8 @@ const itemLike = fc.record({
     allowSkipping: fc.integer({ min: 0, max: 3 }).map((thrown) => thrown > 0),
     validateResponses: seldom
   }),
-  responds: flag
+  responds: flag,
+  external: seldom
 })
 
 const sectionLike = fc.record({

@@ -189,6 +189,11 @@ export const refusals: ReadonlyArray<Case> = [
     ["unsupported-interaction items/i1.xml", "unsupported-interaction items/i1.xml"]
   ],
   [
+    "with a question inside feedback",
+    withItem("<feedbackBlock><p><textEntryInteraction/></p></feedbackBlock>"),
+    ["unsupported-interaction items/i1.xml"]
+  ],
+  [
     "with a script in a drawing",
     withItem("", { "a.svg": `<svg xmlns="${SVG}"><script/></svg>` }),
     ["active-content a.svg"]
@@ -275,6 +280,21 @@ export const warnings: ReadonlyArray<Case> = [
     "that is scored by what only its maker knows",
     withItem("<customOperator/>"),
     ["accepted", "custom-operator"]
+  ],
+  [
+    "with feedback, once for each file",
+    withItem("<feedbackInline/><feedbackBlock/>", {
+      "items/i1.xml": item("<feedbackInline/><feedbackBlock/>").replace(
+        "</assessmentItem>",
+        "<modalFeedback/></assessmentItem>"
+      )
+    }),
+    ["accepted", "feedback-not-shown"]
+  ],
+  [
+    "with an adaptive item",
+    withItem("", { "items/i1.xml": item("").replace(`adaptive="false"`, `adaptive="true"`) }),
+    ["accepted", "adaptive-item"]
   ],
   ["with a program that nothing uses", withItem("", { "a.js": "1" }), ["accepted", "program-file"]],
   [
