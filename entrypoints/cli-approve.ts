@@ -41,7 +41,7 @@ export const approveCommand = Command.make(
     yield* answer({
       run: Effect.gen(function* () {
         const asked = yield* (waiting ? atOffice : onStick)(place, { organisation, yes })
-        if (asked.length === 0) return yield* nobodyAsks(waiting ? "central" : place)
+        if (asked.length === 0) return yield* nobodyAsks(place, waiting)
         const approved = (yield* Effect.all(asked)).flat()
         const isLeft = approved.length < asked.length || approved.some(({ bundle }) => bundle)
         return { approved, ...(isLeft ? { exit: 3 as const } : {}) }
@@ -162,12 +162,16 @@ export const requestsCommand = Command.make(
   })
 ).pipe(Command.withDescription("List devices that ask by stick, with their eight words"))
 
-const nobodyAsks = (from: string) =>
+const nobodyAsks = (place: string, waiting: boolean) =>
   Effect.fail(
     new Refused({
       code: "E_NO_REQUEST",
       what: "No device was approved.",
-      why: `There is no request at ${from} that was not answered yet.`,
-      todo: 'Name the folder that holds TESTFERRY. At the device: "testferry device enrol --request DIR".'
+      why: waiting
+        ? "No request waits at central."
+        : `There is no request in ${place} that was not answered yet.`,
+      todo: waiting
+        ? "Bring requests at /office. For those on a stick, leave --waiting out."
+        : 'Name the folder that holds TESTFERRY. At the device: "testferry device enrol --request DIR".'
     })
   )

@@ -17,7 +17,7 @@ export const requestByStick = Effect.fnUntraced(function* (name: string, folder:
     show: ({ words }) =>
       [
         `The request is on the stick. Its words are:\n\n  ${words}\n`,
-        "Take the stick to the office. They read these words to you before they approve.",
+        "Take the stick to the office. Before they approve they call you: read these words out.",
         `Then, with the stick back here: testferry device enrol --certificate ${folder}`
       ].join("\n")
   })
