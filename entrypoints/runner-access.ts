@@ -135,5 +135,8 @@ export const isForeign = ({ headers, method }: HttpServerRequest.HttpServerReque
   return headers[PAGE_HEADER] === undefined || (from !== undefined && from !== "same-origin")
 }
 
-const FOREIGN = runnerTrouble("cross-site", `With the cookie, send the header ${PAGE_HEADER} too.`)
+export const FOREIGN = runnerTrouble(
+  "cross-site",
+  `With the cookie, send the header ${PAGE_HEADER} too.`
+)
 const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")
