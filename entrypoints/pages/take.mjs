@@ -4,7 +4,7 @@ import { el, say, show } from "./elements.mjs"
 import { loginTrouble, showLoginCard } from "./login.mjs"
 import { sit } from "./sitting.mjs"
 import { moment } from "./units.mjs"
-import { languageNow, speak, t } from "./words.mjs"
+import { speak, t } from "./words.mjs"
 
 /** How often a page that waits for the proctor looks again. */
 const POLL_MILLIS = 3_000
