@@ -281,6 +281,8 @@ export class Streams extends Context.Service<
     readonly acknowledged: (stream: StreamId) => Effect.Effect<Option.Option<Acknowledgement>>
     /** Keeps an acknowledgement, unless a newer one is known. */
     readonly acknowledge: (ack: Acknowledgement) => Effect.Effect<void>
+    /** Forgets all acknowledgements of an own stream: the other side may have been restored. */
+    readonly unacknowledge: (stream: StreamId) => Effect.Effect<void>
     /** The latest moment that is known to have passed. Only ever grows. */
     readonly floor: Effect.Effect<number>
     readonly raiseFloor: (at: number) => Effect.Effect<void>

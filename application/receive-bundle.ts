@@ -7,7 +7,7 @@
  */
 import { Clock, Effect, Option, Result, Stream } from "effect"
 import { type HomewardIndex, readHomewardIndex } from "../domain/bundle-index.ts"
-import { type BundleManifest, filesOf, readManifest } from "../domain/bundle-manifest.ts"
+import { type BundleManifest, filesOf, readManifest, streamOf } from "../domain/bundle-manifest.ts"
 import type { BundleCode } from "../domain/bundle-refusal.ts"
 import { DeviceId, type Digest } from "../domain/id.ts"
 import type { Receipt } from "../domain/receipt.ts"
@@ -267,8 +267,10 @@ const take = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       yield* waiting.keepOnly(report.device, digest)
       yield* streams.receive(applied(manifest, digest, state))
+      // The newest word of a device that was restored from a copy may say less than it said before.
+      const isNewest = yield* hearReport(report)
+      if (isNewest) yield* streams.unacknowledge(streamOf("c2d", report.device))
       if (manifest.ack !== null) yield* streams.acknowledge(manifest.ack)
-      yield* hearReport(report)
       yield* remember(report.device, "done", `bundle ${manifest.seq}`)
     })
   )

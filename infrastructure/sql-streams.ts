@@ -103,6 +103,9 @@ const make = Effect.gen(function* () {
               AND streams_acknowledged.seq <= excluded.seq)`)
       ),
 
+    unacknowledge: (stream) =>
+      Effect.orDie(Effect.asVoid(sql`DELETE FROM streams_acknowledged WHERE stream = ${stream}`)),
+
     floor: Effect.orDie(Effect.map(setting(sql, FLOOR), (value) => Number(value ?? 0))),
 
     // Sixteen digits, so that the greater text is the greater number.

@@ -64,6 +64,25 @@ describe("a bundle of a central that changed", () => {
       })
   )
 
+  it.live("builds on what a device says now, though it said more before it was restored", () =>
+    Effect.gen(function* () {
+      const town = yield* Town.town
+      yield* town.on(Town.synced())
+      const folder = path.join(town.root, "device-copy")
+      town.device.copyTo(folder)
+      const stick = newStick()
+      yield* cutFor(town, stick, { full: true })
+      assert.isTrue((yield* give(town, stick)).applied)
+      assert.strictEqual((yield* comeHome(town, stick)).receipts, 1)
+      yield* town.device.reopen(town.device.restoreFrom(folder))
+      const home = newStick()
+      yield* sendHome(town, home)
+      yield* comeHome(town, home)
+      const { exported, imported } = yield* roundTrip(town)
+      assert.deepInclude({ ...exported, ...imported }, { mode: "delta", applied: true })
+    })
+  )
+
   it.live("does not make central doubt what a device sent before it heard of that", () =>
     Effect.gen(function* () {
       const town = yield* Town.town
