@@ -9,7 +9,7 @@ import type { Person } from "../domain/entity.ts"
 import { foldedLogin } from "../domain/login.ts"
 import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts"
 import { type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
-import { COOKIE, Here, LoggedIn, PAGE_HEADER } from "../infrastructure/runner-door.ts"
+import { COOKIE, Here, LoggedIn, NOBODY_YET, PAGE_HEADER } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
 import { answered, tooMany } from "./runner-troubles.ts"
 
@@ -119,6 +119,7 @@ export const layerLoggedIn = Layer.effect(
       const token = bearer === "" ? (request.cookies[COOKIE] ?? "") : bearer
       const visitor = yield* visitors.find(token)
       if (Option.isNone(visitor)) return runnerProblem(NOBODY)
+      if (bearer === "" && isOfAnother(request, visitor.value)) return runnerProblem(NOBODY)
       return yield* Effect.provideService(handler, Here, { visitor: visitor.value, token })
     })
     return LoggedIn.of({ bearer: asVisitor, cookie: asVisitor })
@@ -133,6 +134,12 @@ export const isForeign = ({ headers, method }: HttpServerRequest.HttpServerReque
   const from = headers["sec-fetch-site"]
   if (method === "GET" || method === "HEAD") return from === "cross-site"
   return headers[PAGE_HEADER] === undefined || (from !== undefined && from !== "same-origin")
+}
+
+/** Somebody else logged in beside a page: it must not go on in their name. */
+const isOfAnother = ({ headers }: HttpServerRequest.HttpServerRequest, { person }: Visitor) => {
+  const shown = headers[PAGE_HEADER] ?? NOBODY_YET
+  return shown !== NOBODY_YET && shown !== person
 }
 
 const FOREIGN = runnerTrouble("cross-site", `With the cookie, send the header ${PAGE_HEADER} too.`)

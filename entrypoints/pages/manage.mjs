@@ -1,5 +1,5 @@
 /** The way of a sync manager: connect once, log in, press the button, read what came of it. */
-import { doorAt } from "./api.mjs"
+import { get as ask, doorAt } from "./api.mjs"
 import { confirmIn } from "./dialogs.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
@@ -34,7 +34,10 @@ const start = async () => {
   if (door === null) return showLogin(t("managerAway"))
   desk.name = door.name
   if (!door.enrolled) return showEnrol(door, start)
-  return get("/overview").then(showDesk, () => showLogin())
+  const overview = () => get("/overview")
+  return ask("/me")
+    .then(overview)
+    .then(showDesk, () => showLogin())
 }
 
 /** What somebody chose here counts for more than what central knows of them. */

@@ -79,6 +79,7 @@ const testRow = (delivery, person, notice) => {
         session ?? (await post("/executions", { delivery: delivery.delivery, eligibility }))
       await approach(execution, person)
     } catch (trouble) {
+      if (trouble.code === "login-needed") return showLogin(t("loggedOut"))
       notice.textContent = messageOf(trouble)
       event.target.disabled = false
     }
@@ -151,8 +152,14 @@ const wait = (execution, person, why) => {
   )
   const look = async () => {
     if (over) return
-    const session = await get(`/executions/${encodeURIComponent(execution)}`).catch(() => null)
+    const session = await get(`/executions/${encodeURIComponent(execution)}`).catch((trouble) =>
+      trouble.code === "login-needed" ? trouble : null
+    )
     if (over) return
+    if (session?.code === "login-needed") {
+      over = true
+      return showLogin(t("loggedOut"))
+    }
     if (session === null || ["awaiting", "paused"].includes(session.stage)) {
       return setTimeout(look, POLL_MILLIS)
     }
