@@ -1,5 +1,6 @@
 /** Lets people in at a device's HTTP door, and finds who a request is from. */
-import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import { availableParallelism } from "node:os"
+import { Duration, Effect, Layer, Option, PartitionedSemaphore, Redacted } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { logIn } from "../application/log-in.ts"
@@ -58,6 +59,7 @@ export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessO
   const hashing = yield* Hashing
   const ofAddress = makeRateLimiter(limits.address)
   const ofLogin = makeRateLimiter(limits.login)
+  const turns = yield* loginTurns
   return Effect.fnUntraced(function* (
     { login, password }: typeof LoginPost.Type,
     kinds: ReadonlyArray<Person["kind"]>
@@ -68,8 +70,9 @@ export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessO
     const waits = [yield* ofAddress(address), yield* ofLogin(who)]
     const wait = Math.max(...waits.map(Option.getOrElse(() => 0)))
     if (wait > 0) return runnerProblem(tooMany(wait))
+    const entered = logIn(login, password, kinds, address).pipe(turns.withPermit(address))
     return yield* answered(
-      Effect.map(logIn(login, password, kinds), ({ idleMillis, token, visitor }) =>
+      Effect.map(entered, ({ idleMillis, token, visitor }) =>
         HttpServerResponse.setCookieUnsafe(
           HttpServerResponse.jsonUnsafe(
             { token, idleSeconds: Math.floor(idleMillis / 1_000), person: personOf(visitor) },
@@ -83,6 +86,14 @@ export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessO
     )
   })
 })
+
+/**
+ * A login costs a core for a while. As many run as there are cores, and addresses take turns: of those
+ * who wait, nobody waits behind all the tries of one other machine.
+ */
+export const loginTurns = Effect.suspend(() =>
+  PartitionedSemaphore.make<string>({ permits: availableParallelism() })
+)
 
 const COOKIE_RULES = { httpOnly: true, sameSite: "strict", path: "/" } as const
 

@@ -1,0 +1,80 @@
+/** What one client of a school's network can do to all the others. */
+import http from "node:http"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { exam } from "./support/exam.ts"
+import * as Office from "./support/office.ts"
+import { ask, openDoor } from "./support/runner-client.ts"
+
+const NEIGHBOUR = "127.0.0.2"
+const FLOOD = 60
+
+/** Sends a login but for its last byte; what it answers sends that too, and gives the status. */
+const typed = (base: string, login: string, password: string, localAddress?: string) =>
+  Effect.promise(
+    () =>
+      new Promise<() => Promise<number>>((resolve, reject) => {
+        const body = JSON.stringify({ login, password })
+        const request = http.request(`${base}/runner/v1/login`, {
+          method: "POST",
+          headers: { "content-type": "application/json", "content-length": body.length },
+          agent: false,
+          ...(localAddress === undefined ? {} : { localAddress })
+        })
+        const answered = new Promise<number>((done) => {
+          request.on("response", (answer) => {
+            answer.resume()
+            answer.on("end", () => done(answer.statusCode ?? 0))
+          })
+        })
+        request.on("error", reject)
+        request.on("socket", (socket) =>
+          socket.on("connect", () =>
+            resolve(() => {
+              request.end(body.slice(-1))
+              return answered
+            })
+          )
+        )
+        request.write(body.slice(0, -1))
+      })
+  )
+
+const enter = (...said: Parameters<typeof typed>) =>
+  Effect.flatMap(typed(...said), (send) => Effect.promise(send))
+
+describe("a device's door", () => {
+  it.live("lets somebody in whose login others keep trying from elsewhere", () =>
+    Effect.gen(function* () {
+      const world = yield* exam
+      const base = yield* world.on(openDoor())
+      const guess = enter(base, "ada", "a guess", NEIGHBOUR)
+      assert.deepStrictEqual([yield* guess, yield* guess], [403, 429])
+      assert.strictEqual(yield* enter(base, "ada", Office.passwordOf("ada")), 200)
+    })
+  )
+
+  it.live("lets nobody wait behind all the tries of somebody else", () =>
+    Effect.gen(function* () {
+      const world = yield* exam
+      const base = yield* world.on(openDoor())
+      const typing = Array.from({ length: FLOOD }, (_, at) => `nobody${at}`)
+      const flood = yield* Effect.forEach(typing, (login) =>
+        typed(base, login, "a guess", NEIGHBOUR)
+      )
+      const ada = yield* typed(base, "ada", Office.passwordOf("ada"))
+      // Who came first is let in first: by now the device knows all of these connections.
+      yield* ask(base, "GET", "/health")
+      let answers = 0
+      yield* Effect.promise(async () => {
+        const all = flood.map(async (send) => {
+          await send()
+          answers += 1
+        })
+        assert.strictEqual(await ada(), 200)
+        assert.isBelow(answers, FLOOD / 2)
+        await Promise.all(all)
+      })
+    })
+  )
+})
