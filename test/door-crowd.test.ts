@@ -77,4 +77,37 @@ describe("a device's door", () => {
       })
     })
   )
+
+  it.live("reads no more of a stranger than a login is long", () =>
+    Effect.gen(function* () {
+      const world = yield* exam
+      const base = yield* world.on(openDoor())
+      for (const door of ["runner", "proctor"]) {
+        const post = (more: string) =>
+          ask(base, "POST", `/${door}/v1/login`, { body: { login: door, password: "y", more } })
+        assert.strictEqual((yield* post("z".repeat(10_000))).status, 403)
+        const { json, status } = yield* post("z".repeat(40_000))
+        assert.deepStrictEqual([status, json.code], [413, "too-large"])
+      }
+    })
+  )
+
+  it.live("lets nothing that it says of people be kept", () =>
+    Effect.gen(function* () {
+      const world = yield* exam
+      const base = yield* world.on(openDoor())
+      const body = { login: "ada", password: Office.passwordOf("ada") }
+      const login = yield* ask(base, "POST", "/runner/v1/login", { body })
+      const { token } = login.json
+      const told = [login]
+      for (const path of ["runner/v1/me", "runner/v1/deliveries", "proctor/v1/sessions"]) {
+        told.push(yield* ask(base, "GET", `/${path}`, { token }))
+      }
+      told.push(yield* ask(base, "POST", "/runner/v1/logout", { token }))
+      assert.deepStrictEqual(
+        told.map(({ headers }) => headers.get("cache-control")),
+        told.map(() => "no-store")
+      )
+    })
+  )
 })

@@ -1,16 +1,34 @@
 /** What a test-taker who knows HTTP can do to their own session, and to the device. */
+import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Sessions } from "../application/session-ports.ts"
 import { ExecutionId } from "../domain/result.ts"
 import { OWN_ENTRIES_MAX } from "../domain/session.ts"
-import { exam } from "./support/exam.ts"
+import { exam, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
+import { DEMO } from "./support/testferry.ts"
+import { HALL, synced } from "./support/town.ts"
 
-/** Ada sits maths; Pia watches her. */
+/** Where somebody stands who has spent less than no time. */
+const FORGED = {
+  schema: "testferry/play/1",
+  route: [],
+  position: -1,
+  spent: { test: -3_600_000 },
+  reading: null,
+  extraMillis: 0,
+  undecided: 0
+}
+
+/** Ada sits a test that can be played; Pia watches her. */
 const sat = Effect.gen(function* () {
   const world = yield* exam
+  const { office } = world
+  yield* office(publishFile(path.join(DEMO, "packages/rivers-qti21.zip"), "rivers"))
+  yield* office(Office.eligible(HALL, "rivers", ["ada", "ben"]))
+  yield* world.on(synced())
   const base = yield* world.on(openDoor())
   const tokenOf = (door: string, login: string) =>
     Effect.map(
@@ -20,7 +38,7 @@ const sat = Effect.gen(function* () {
       ({ json }) => json.token
     )
   const [ada, pia] = [yield* tokenOf("runner", "ada"), yield* tokenOf("proctor", "pia")]
-  const body = { delivery: "dlv_maths" }
+  const body = { delivery: "dlv_rivers" }
   const begun = yield* ask(base, "POST", "/runner/v1/executions", { token: ada, body })
   const execution = ExecutionId.make(begun.json.execution ?? "")
   const own = (method: string, path: string, body?: unknown) =>
@@ -31,7 +49,7 @@ const sat = Effect.gen(function* () {
       body: { reason: { category: "Environment" } }
     })
   yield* own("POST", "start")
-  return { ...world, base, execution, own, proctor }
+  return { ...world, base, execution, own, proctor, tokenOf }
 })
 
 describe("a hostile test-taker", () => {
@@ -58,6 +76,40 @@ describe("a hostile test-taker", () => {
       assert.strictEqual((yield* proctor("irregularity")).status, 200)
       assert.strictEqual((yield* proctor("pause")).json.stage, "paused")
       assert.strictEqual(yield* lengthOf, OWN_ENTRIES_MAX + 2)
+    })
+  )
+
+  it.live("can't put points or time of their own making into a test that the device plays", () =>
+    Effect.gen(function* () {
+      const { base, execution, own, tokenOf } = yield* sat
+      const points = {
+        kind: "outcome",
+        identifier: "SCORE",
+        cardinality: "single",
+        baseType: "float",
+        values: [{ value: "100" }],
+        at: 1
+      }
+      const set = { item: "lengths", position: 1, attempt: 1, variables: [points] }
+      const state = { schema: "testferry/item/1" }
+      const kept = yield* own("PUT", "saves/lengths", { seq: 1, state, variables: [set] })
+      assert.strictEqual(kept.status, 200, kept.text)
+      const played = yield* own("GET", "play")
+      assert.deepStrictEqual([played.status, played.json.code], [409, "wrong-stage"])
+
+      // Another's state, of the same test, with time that was not spent.
+      const token = yield* tokenOf("runner", "ben")
+      const begun = yield* ask(base, "POST", "/runner/v1/executions", {
+        token,
+        body: { delivery: "dlv_rivers" }
+      })
+      const at = `/runner/v1/executions/${begun.json.execution}`
+      yield* ask(base, "POST", `${at}/start`, { token })
+      const body = { seq: 1, state: FORGED }
+      const forged = yield* ask(base, "PUT", `${at}/saves/session`, { token, body })
+      assert.deepStrictEqual([forged.status, forged.json.code], [409, "wrong-stage"])
+      assert.strictEqual((yield* ask(base, "GET", `${at}/play`, { token })).status, 200)
+      assert.notStrictEqual(begun.json.execution, execution)
     })
   )
 })

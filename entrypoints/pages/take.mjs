@@ -128,6 +128,8 @@ const approach = async (execution, person) => {
     if (how.code === "ended" || how.code === "terminated" || how.code === "cancelled") {
       return showEnd(person, "ended")
     }
+    // As when another runner has begun it: to try again would be to try for ever.
+    if (how.code === "wrong-stage" || how.code === "not-found") return showTests(person)
     return approach(execution, person).catch(() => showTests(person))
   })
 }
