@@ -1,7 +1,12 @@
 /** What one client of a school's network can do to all the others. */
+import { once } from "node:events"
 import http from "node:http"
+import net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
+import { TestClock } from "effect/testing"
+import { listener } from "../entrypoints/http-listener.ts"
+import { makeRateLimiter } from "../infrastructure/rate-limit.ts"
 import { exam } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
@@ -108,6 +113,53 @@ describe("a device's door", () => {
         told.map(({ headers }) => headers.get("cache-control")),
         told.map(() => "no-store")
       )
+    })
+  )
+
+  it.live("leaves connections for others, however many one address opens", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const server = listener(undefined, 3)
+        server.on("request", (_, answer) => answer.end("here"))
+        yield* Effect.acquireRelease(
+          Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening")),
+          () =>
+            Effect.sync(() => {
+              server.closeAllConnections()
+              server.close()
+            })
+        )
+        const address = server.address()
+        const port = typeof address === "object" ? (address?.port ?? 0) : 0
+        const open = (localAddress: string) => {
+          const socket = net.connect({ host: "127.0.0.1", port, localAddress })
+          socket.on("error", () => {})
+          return socket
+        }
+        const hoard = Array.from({ length: 4 }, () => open(NEIGHBOUR))
+        const closed = once(hoard[3] ?? open(NEIGHBOUR), "close")
+        yield* Effect.promise(() => closed)
+        const answered = yield* ask(`http://127.0.0.1:${port}`, "GET", "/")
+        assert.strictEqual(answered.text, "here")
+        hoard[0]?.destroy()
+        yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}`))
+        const again = open(NEIGHBOUR)
+        again.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        const [bytes] = yield* Effect.promise(() => once(again, "data"))
+        assert.include(String(bytes), "200 OK")
+      })
+    )
+  )
+
+  it.effect("counts tries anew when its clock was set back", () =>
+    Effect.gen(function* () {
+      const limited = makeRateLimiter({ tries: 1, windowMillis: 60_000 })
+      yield* TestClock.setTime(90_000_000)
+      assert.isTrue(Option.isNone(yield* limited("a")))
+      assert.isTrue(Option.isSome(yield* limited("a")))
+      yield* TestClock.setTime(3_600_000)
+      assert.isTrue(Option.isNone(yield* limited("a")))
+      assert.isTrue(Option.isSome(yield* limited("a")))
     })
   )
 })

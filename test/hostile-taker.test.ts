@@ -2,14 +2,23 @@
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Outbox } from "../application/record-ports.ts"
 import { Sessions } from "../application/session-ports.ts"
+import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
 import { ExecutionId } from "../domain/result.ts"
 import { OWN_ENTRIES_MAX } from "../domain/session.ts"
-import { exam, publishFile } from "./support/exam.ts"
+import { exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
 import { DEMO } from "./support/testferry.ts"
 import { HALL, synced } from "./support/town.ts"
+
+const essay = (value: string) => ({
+  identifier: "RESPONSE",
+  cardinality: "single",
+  baseType: "string",
+  values: [{ value }]
+})
 
 /** Where somebody stands who has spent less than no time. */
 const FORGED = {
@@ -111,5 +120,44 @@ describe("a hostile test-taker", () => {
       assert.strictEqual((yield* ask(base, "GET", `${at}/play`, { token })).status, 200)
       assert.notStrictEqual(begun.json.execution, execution)
     })
+  )
+
+  it.live(
+    "has everything in the result that they were told is kept, whoever ends the session",
+    () =>
+      Effect.gen(function* () {
+        const { keys, on, own, proctor } = yield* sat
+        yield* own("GET", "play")
+        yield* own("GET", "play/items/lengths")
+        let told = 0
+        let refused = false
+        const write = (seq: number) =>
+          Effect.map(
+            own("PUT", "play/items/lengths/responses", { seq, responses: [essay(`draft ${seq}`)] }),
+            ({ status }) => {
+              if (status === 200) told = Math.max(told, seq)
+              if (status === 410) refused = true
+            }
+          )
+        const writing = Effect.gen(function* () {
+          for (let seq = 1; !refused; seq += 2) {
+            yield* Effect.all([write(seq), write(seq + 1)], { concurrency: 2 })
+          }
+        })
+        const ending = Effect.gen(function* () {
+          while (told < 6) yield* Effect.sleep("1 millis")
+          return yield* proctor("terminate")
+        })
+        const [, ended] = yield* Effect.all([writing, ending], { concurrency: 2 })
+        assert.strictEqual(ended.json.stage, "terminated")
+        const [result] = yield* on(
+          Effect.flatMap(Outbox, (outbox) =>
+            outbox.owed({ after: 0, limit: 9, kinds: ["result"], ends: SENT_BY_DEFAULT })
+          )
+        )
+        const { document } = yield* openResult(keys.active, result?.body ?? "")
+        const [said] = document.variables.find(({ item }) => item === "lengths")?.variables ?? []
+        assert.strictEqual(said?.values?.[0]?.value, `draft ${told}`)
+      })
   )
 })
