@@ -35,10 +35,16 @@ export const fetchContents = Effect.fn("fetchContents")(function* (
     if (!(yield* blobs.has(content.blob))) missing.push(content)
   }
   const bytes = yield* Ref.make(0)
-  const show = progressOf(missing, bytes)
+  const whole = yield* Ref.make(0)
+  const show = yield* progressOf(missing, bytes, whole)
   const results = yield* Effect.forEach(
     missing,
-    (content) => Effect.result(fetchOne(content, bytes, show)),
+    (content) =>
+      fetchOne(content, bytes, show).pipe(
+        Effect.andThen(Ref.update(whole, (n) => n + 1)),
+        Effect.andThen(show),
+        Effect.result
+      ),
     { concurrency: WIDTH }
   )
   const failures = results.flatMap((result, at) => {
@@ -99,20 +105,30 @@ const fetchOne = Effect.fnUntraced(function* (
   )
 })
 
-const progressOf = (missing: ReadonlyArray<Content>, bytes: Ref.Ref<number>) => {
+/** What an earlier run left half counts as here: the bar begins where that run stopped. */
+const progressOf = Effect.fnUntraced(function* (
+  missing: ReadonlyArray<Content>,
+  bytes: Ref.Ref<number>,
+  whole: Ref.Ref<number>
+) {
+  const blobs = yield* Blobs
+  const total = missing.length
   const totalBytes = missing.reduce((sum, content) => sum + content.size, 0)
-  return Effect.flatMap(Ref.get(bytes), (came) =>
-    report({
+  let had = 0
+  for (const { blob, size } of missing) had += Math.min(yield* blobs.partial(blob), size)
+  return Effect.gen(function* () {
+    const done = yield* Ref.get(whole)
+    yield* report({
       kind: "contents",
       label: "Fetching test contents",
-      phase: came >= totalBytes ? "finished" : "running",
-      done: came >= totalBytes ? missing.length : 0,
-      total: missing.length,
-      bytes: Math.min(came, totalBytes),
+      phase: done === total ? "finished" : "running",
+      done,
+      total,
+      bytes: Math.min(had + (yield* Ref.get(bytes)), totalBytes),
       totalBytes
     })
-  )
-}
+  })
+})
 
 /** How much of the contents is here: for status and readiness. */
 export const contentsHere = Effect.fn("contentsHere")(function* (

@@ -47,7 +47,7 @@ export const logIn = Effect.fn("logIn")(function* (
     kind: person.kind,
     profile: yield* Effect.mapError(decodeProfile(text), () => new Unopenable()),
     organisations: found
-      .filter((one) => one.person.id === person.id)
+      .filter((one) => one.person.id === person.id && one.key === key)
       .map(({ organisation }) => organisation),
     identity: key
   }

@@ -24,7 +24,13 @@ import { Outbox } from "./record-ports.ts"
 /** So much would be removed that a person must say yes (invariant 5). Nothing was changed. */
 export class RemovalNeedsConfirmation extends Schema.TaggedError<RemovalNeedsConfirmation>()(
   "RemovalNeedsConfirmation",
-  { organisation: Schema.String, removing: Schema.Int, holding: Schema.Int }
+  {
+    organisation: Schema.String,
+    removing: Schema.Int,
+    holding: Schema.Int,
+    /** What `removing` is the sum of, by kind. */
+    kinds: Schema.Record(Schema.String, Schema.Int)
+  }
 ) {}
 
 export interface PullOptions {
@@ -270,14 +276,18 @@ export const guardRemovals = Effect.fnUntraced(function* (
   options: PullOptions
 ) {
   const holdings = yield* Holdings
-  const removing = remove.filter((key) => keyFromText(key).kind !== "key-wrap").length
+  const kinds: Record<string, number> = {}
+  for (const { kind } of remove.map(keyFromText)) {
+    if (kind !== "key-wrap") kinds[kind] = (kinds[kind] ?? 0) + 1
+  }
+  const removing = Object.values(kinds).reduce((sum, count) => sum + count, 0)
   if (removing === 0 || options.confirmRemovals) return
   let holding = 0
   for (const [kind, count] of yield* holdings.count(organisation)) {
     if (kind !== "key-wrap") holding += count
   }
   if (needsConfirmation(removing, holding)) {
-    return yield* new RemovalNeedsConfirmation({ organisation, removing, holding })
+    return yield* new RemovalNeedsConfirmation({ organisation, removing, holding, kinds })
   }
 })
 

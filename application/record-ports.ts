@@ -119,6 +119,8 @@ export class Outbox extends Context.Service<
     /** Whether some record of this id is not acknowledged, be it sent or not. */
     readonly owes: (id: string) => Effect.Effect<boolean>
     readonly counts: Effect.Effect<ReadonlyMap<DeviceStage, number>>
+    /** How many results have no receipt yet, without the sessions and logs that go with them. */
+    readonly resultsWaiting: Effect.Effect<number>
   }
 >()("testferry/Outbox") {}
 

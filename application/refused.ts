@@ -24,6 +24,8 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   why: Schema.String,
   /** The next step: "Check the network cable, then run sync again." */
   todo: Schema.String,
+  /** How much it is about, by kind of entity: for doors that say it in other words. */
+  kinds: Schema.optionalKey(Schema.Record(Schema.String, Schema.Int)),
   /** 1 unless said otherwise. */
   exit: Schema.optionalKey(RefusalExit)
 }) {

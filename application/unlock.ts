@@ -2,7 +2,7 @@
  * Finds who has a login on this device, tries the password, and takes out the keys that it opens:
  * what opening, sitting and proctoring have in common (format §3.5, §3.6).
  */
-import { Clock, Effect, Option, Schema, Stream } from "effect"
+import { Clock, Effect, Option, Result, Schema, Stream } from "effect"
 import type { KeyWrap, PasswordWrap, Person } from "../domain/entity.ts"
 import { PERSON_KINDS, WrappedKey } from "../domain/entity.ts"
 import type { EntityId, OrganisationId } from "../domain/id.ts"
@@ -15,7 +15,8 @@ import {
   Holdings,
   LoginTries,
   Opener,
-  Passwords
+  Passwords,
+  WrongPassword
 } from "./ports.ts"
 import { rechecking } from "./recheck.ts"
 
@@ -81,9 +82,8 @@ const anyWrap = Effect.fnUntraced(function* (organisations: ReadonlyArray<Organi
 })
 
 /**
- * Tries the password, once for all organisations: a person has one key everywhere. The try is
- * counted before it is worked on, so that of many at once not all pass uncounted; and for each machine
- * apart, so that nobody keeps others from their exam by trying their logins.
+ * Tries the password, counted before it is worked on, so that of many at once not all pass uncounted;
+ * and for each machine apart, so that nobody keeps others from their exam by trying their logins.
  */
 const admitted = Effect.fnUntraced(function* (
   { from, login, password }: Typed,
@@ -99,12 +99,30 @@ const admitted = Effect.fnUntraced(function* (
   )
   const now = yield* Clock.currentTimeMillis
   yield* atomic.run(Effect.andThen(tries.admit(tag, now), tries.failed(tag, now)))
-  const [first] = people
-  const key = yield* first === undefined
+  const found = yield* people.length === 0
     ? passwords.decoy(password, Option.getOrUndefined(anybody))
-    : passwords.unwrap(first.person.id, first.person.wrap, password)
+    : unwrapped(people, password)
   yield* tries.clear(tag)
-  return people.map((found) => ({ ...found, key }))
+  return found
+})
+
+/**
+ * The organisations that know a person by this password. All do, with one key and one derivation; but
+ * while one has been pulled and another not yet, a changed password is known to some only.
+ */
+const unwrapped = Effect.fnUntraced(function* (people: ReadonlyArray<Found>, password: string) {
+  const passwords = yield* Passwords
+  const keys = new Map<string, Result.Result<string, WrongPassword>>()
+  for (const { person } of people) {
+    const { recipient } = person.wrap
+    if (keys.has(recipient)) continue
+    keys.set(recipient, yield* Effect.result(passwords.unwrap(person.id, person.wrap, password)))
+  }
+  const found = people.flatMap((one) => {
+    const key = keys.get(one.person.wrap.recipient)
+    return key !== undefined && Result.isSuccess(key) ? [{ ...one, key: key.success }] : []
+  })
+  return found.length > 0 ? found : yield* new WrongPassword()
 })
 
 /**

@@ -17,6 +17,8 @@ const VIEWPORT = { width: 800, height: 600 }
 const TALL = { width: 800, height: 900 }
 const TAKER = "kirsten.moar"
 const MANAGER = "sync.northern-isles"
+const PROCTOR = "erik.isbister"
+const OFFICER = { login: "rosa", password: "a picture is worth it" }
 const TEST = /Soundscapes/u
 /** Longer than any page takes on a busy machine, in milliseconds. */
 const PATIENCE = 60_000
@@ -49,9 +51,9 @@ const passwordOf = (login: string): string =>
     .map((line) => line.trim().split(","))
     .find(([one]) => one === login)?.[1] ?? ""
 
-const logIn = async (page: Page, login: string) => {
+const logIn = async (page: Page, login: string, password = passwordOf(login)) => {
   await page.locator("#login").fill(login)
-  await page.locator("#password").fill(passwordOf(login))
+  await page.locator("#password").fill(password)
   await page.keyboard.press("Enter")
 }
 
@@ -79,12 +81,39 @@ const takePictures = async (base: string, page: Page) => {
   await logIn(page, MANAGER)
   await page.locator("#login").waitFor({ state: "hidden" })
   await photograph(page, "manage")
+
+  await page.goto(`${base}/watch`)
+  await page.locator("#login").waitFor()
+  await logIn(page, PROCTOR)
+  await page.locator("#login").waitFor({ state: "hidden" })
+  await photograph(page, "watch")
+}
+
+const takeOffice = async (url: string, page: Page) => {
+  page.setDefaultTimeout(PATIENCE)
+  await page.goto(`${url}/office`)
+  await page.locator("#login").waitFor()
+  await logIn(page, OFFICER.login, OFFICER.password)
+  await page.locator(".office tbody tr").first().waitFor()
+  await photograph(page, "office")
 }
 
 try {
   if (folder === fresh) execFileSync(testferry, ["demo", "--dir", folder], { stdio: "ignore" })
   fs.mkdirSync(TO, { recursive: true })
   const { url } = JSON.parse(fs.readFileSync(path.join(folder, "central/central.json"), "utf8"))
+  const secret = path.join(folder, "office-password")
+  fs.writeFileSync(secret, OFFICER.password)
+  const { login } = OFFICER
+  const account = ["--login", login, "--role", "administrator", "--password-file", secret]
+  execFileSync(testferry, [
+    "--data",
+    path.join(folder, "central"),
+    "central",
+    "accounts",
+    "add",
+    ...account
+  ])
   await serve("central", "central", "serve", "--port", new URL(String(url)).port)
   const base = await serve("isles", "device", "serve", "--port", "0")
   const browser = await chromium.launch({
@@ -92,7 +121,14 @@ try {
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
   })
   const page = await browser.newPage({ viewport: VIEWPORT, locale: "en-GB" })
-  await takePictures(base, page).finally(() => browser.close())
+  const wide = await browser.newPage({
+    viewport: { width: 1100, height: 700 },
+    locale: "en-GB",
+    ignoreHTTPSErrors: true
+  })
+  await takePictures(base, page)
+    .then(() => takeOffice(String(url), wide))
+    .finally(() => browser.close())
   for (const name of fs.readdirSync(TO)) {
     console.log(`${name}: ${fs.statSync(path.join(TO, name)).size} bytes`)
   }

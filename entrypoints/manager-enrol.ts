@@ -1,7 +1,7 @@
 /** Enrols a device from its page: once, by a sync manager, with the central that was meant. */
 import { Effect, Option, Redacted, Result } from "effect"
 import { HttpServerRequest } from "effect/http"
-import { DeviceIdentity } from "../application/ports.ts"
+import { DeviceIdentity, Holdings } from "../application/ports.ts"
 import { Refused } from "../application/refused.ts"
 import { makeRateLimiter } from "../infrastructure/rate-limit.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
@@ -9,7 +9,7 @@ import { peerCertificate } from "../infrastructure/tls-peer.ts"
 import { enrolCommand, type Reach, syncCommand } from "./device-commands.ts"
 import { settleTrust } from "./device-init.ts"
 import { Runs } from "./manager-runs.ts"
-import type { AccessOptions } from "./runner-access.ts"
+import { type AccessOptions, FOREIGN, isForeign } from "./runner-access.ts"
 import { tooMany } from "./runner-troubles.ts"
 import { readDevice } from "./settings.ts"
 import type { DevicePorts } from "./wiring.ts"
@@ -54,7 +54,6 @@ export const enrolFromPage = Effect.fnUntraced(function* ({
   const ofAddress = makeRateLimiter(limits.login)
   return Effect.fnUntraced(function* ({ fingerprint, login, name, password }: Asked) {
     const identity = yield* DeviceIdentity
-    const runs = yield* Runs
     const request = yield* HttpServerRequest.HttpServerRequest
     if (Option.isSome(yield* identity.membership)) return runnerProblem(ENROLLED)
     const wait = yield* ofAddress(Option.getOrElse(request.remoteAddress, () => ""))
@@ -71,17 +70,41 @@ export const enrolFromPage = Effect.fnUntraced(function* ({
         key: null,
         secret: null
       })
-      const fetch = syncCommand(reach).answer({
-        kinds: null,
-        dryRun: false,
-        confirmRemovals: false
-      })
-      yield* Effect.ignore(runs.start("sync", { dryRun: false }, fetch))
+      yield* Effect.ignore(begin(reach))
       return { refused: null }
     }).pipe(Effect.catch((refused) => Effect.succeed({ refused })))
   })
 })
 
+const begin = (reach: Reach<DevicePorts>) =>
+  Effect.flatMap(Runs, (runs) =>
+    runs.start(
+      "sync",
+      { dryRun: false },
+      syncCommand(reach).answer({ kinds: null, dryRun: false, confirmRemovals: false })
+    )
+  )
+
+/** Whether a sync manager can log in: not before the first fetch. */
+export const isPeopled = Effect.gen(function* () {
+  const holdings = yield* Holdings
+  const identity = yield* DeviceIdentity
+  const membership = Option.getOrUndefined(yield* identity.membership)
+  const counts = yield* Effect.forEach(membership?.organisations ?? [], holdings.count)
+  return counts.some((count) => (count.get("sync-manager") ?? 0) > 0)
+})
+
+/** Tries the first fetch again, for whoever stands there: while it is missing nobody can log in. */
+export const fetchFirst = Effect.fnUntraced(function* (reach: Reach<DevicePorts>) {
+  const identity = yield* DeviceIdentity
+  if (isForeign(yield* HttpServerRequest.HttpServerRequest)) return runnerProblem(FOREIGN)
+  if (Option.isNone(yield* identity.membership) || (yield* isPeopled)) {
+    return runnerProblem(NOT_FIRST)
+  }
+  return yield* Effect.asVoid(Effect.ignore(begin(reach)))
+})
+
+const NOT_FIRST = runnerTrouble("wrong-stage", "This is for a device whose first fetch is missing.")
 const ENROLLED = runnerTrouble("wrong-stage", "This device is enrolled. Log in.")
 
 const notCompared = new Refused({

@@ -4,9 +4,10 @@ import type { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { lookAtCentral, lookAtDevice } from "../application/diagnose.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
-import { DeviceIdentity, History, Holdings } from "../application/ports.ts"
+import { CentralAway, DeviceIdentity, History } from "../application/ports.ts"
 import { deviceFacts, readiness } from "../application/readiness.ts"
 import { recheckingAlways } from "../application/recheck.ts"
+import { Outbox } from "../application/record-ports.ts"
 import type { Finding } from "../domain/readiness.ts"
 import { ManagerApi, type RunPost, type RunView } from "../infrastructure/manager-api.ts"
 import { findMedia } from "../infrastructure/removable-media.ts"
@@ -14,7 +15,7 @@ import { Here } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
 import { bundleImport, bundleSend } from "./bundle-commands.ts"
 import { type Reach, syncCommand } from "./device-commands.ts"
-import { enrolFromPage, peerOf } from "./manager-enrol.ts"
+import { enrolFromPage, fetchFirst, isPeopled, peerOf } from "./manager-enrol.ts"
 import { Runs } from "./manager-runs.ts"
 import { findingText, type Language } from "./readiness-words.ts"
 import { fromCentral } from "./refusals.ts"
@@ -24,6 +25,8 @@ import type { DevicePorts } from "./wiring.ts"
 
 const DAY = 24 * 3_600_000
 const HISTORY_SHOWN = 100
+/** A run tries for longer; somebody who only looks is told soon. */
+const CHECK_MILLIS = 5_000
 
 export interface ManagerOptions extends AccessOptions {
   readonly directory: string
@@ -49,6 +52,7 @@ const layerManagerAccess = (options: ManagerOptions) =>
         door: () => doorOf(options.directory),
         peer: () => peerOf(options.directory),
         enrol: ({ payload }) => enrol(payload),
+        first: () => fetchFirst(options.reach),
         login: ({ payload }) => enter(payload, ["sync-manager"])
       })
     })
@@ -86,21 +90,18 @@ const asManager = <A, E, R>(verb: Effect.Effect<A, E, R>) =>
   )
 
 const doorOf = Effect.fnUntraced(function* (directory: string) {
-  const holdings = yield* Holdings
   const identity = yield* DeviceIdentity
   const runs = yield* Runs
   const { language, name, rootUrl } = yield* Effect.orDie(readDevice(directory))
-  const membership = Option.getOrUndefined(yield* identity.membership)
-  const counts = yield* Effect.forEach(membership?.organisations ?? [], holdings.count)
-  const peopled = counts.some((count) => (count.get("sync-manager") ?? 0) > 0)
+  const peopled = yield* isPeopled
   const run = Option.getOrUndefined(yield* runs.now)
   return {
     name,
-    enrolled: membership !== undefined,
+    enrolled: Option.isSome(yield* identity.membership),
     peopled,
     central: rootUrl,
     language,
-    first: peopled || run === undefined ? null : { state: run.state, bars: run.bars }
+    first: peopled || run === undefined ? null : run
   }
 })
 
@@ -117,6 +118,7 @@ const overviewOf = Effect.fnUntraced(function* (directory: string) {
     organisations,
     tests: yield* recheckingAlways(organisations)(contentsHere(organisations)),
     fetchedAt: lastFetch(facts.fetchedAt, Option.getOrUndefined(run)),
+    results: yield* (yield* Outbox).resultsWaiting,
     waiting: facts.resultsWaiting,
     inProgress: facts.inProgress,
     now: facts.now,
@@ -153,7 +155,7 @@ const startRun = Effect.fnUntraced(function* (
     save: () => bundleSend.answer({ to: place, volumeBytes: null, dryRun }),
     load: () => bundleImport.answer({ from: place, dryRun, confirmRemovals, expiredAllowed: false })
   }[kind]()
-  return yield* Effect.catch(runs.start(kind, { dryRun }, work), () =>
+  return yield* Effect.catch(runs.start(kind, { dryRun, path }, work), () =>
     Effect.succeed(runnerProblem(BUSY))
   )
 })
@@ -188,11 +190,18 @@ const doctorOf = Effect.fnUntraced(function* (
 ) {
   const say = yield* sayingIn(directory, language)
   const said = yield* lookAtCentral().pipe(
+    Effect.timeoutOrElse({
+      duration: CHECK_MILLIS,
+      orElse: () =>
+        Effect.fail(
+          new CentralAway({ reason: "timeout", detail: `${CHECK_MILLIS / 1000} seconds` })
+        )
+    }),
     Effect.mapError((error) => fromCentral("Central did not answer.", error)),
     Effect.provide(reach.central),
     Effect.result
   )
-  const silent = { program: null, millis: null, ahead: null }
+  const silent = { program: null, support: null, millis: null, ahead: null }
   return {
     device: (yield* lookAtDevice()).map(say),
     central: Result.isSuccess(said)

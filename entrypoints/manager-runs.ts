@@ -19,6 +19,7 @@ interface Run {
   readonly id: string
   readonly kind: RunKind
   readonly dryRun: boolean
+  readonly path: string | null
   readonly startedAt: number
   readonly tracks: Map<string, Track>
   readonly fiber: Fiber.Fiber<unknown, unknown> | undefined
@@ -33,7 +34,7 @@ export class Runs extends Context.Service<
     /** Starts work in the background. Fails with RunBusy while another run is under way. */
     readonly start: <R>(
       kind: RunKind,
-      options: { readonly dryRun: boolean },
+      options: { readonly dryRun: boolean; readonly path?: string | null },
       work: Effect.Effect<Schema.Json, Refused, R>
     ) => Effect.Effect<RunView, RunBusy, R>
     /** The run that is under way, or else the last one. */
@@ -56,14 +57,15 @@ export const layer = (directory: string, version: string) =>
 
       const start: (typeof Runs)["Service"]["start"] = Effect.fnUntraced(function* (
         kind,
-        { dryRun },
+        { dryRun, path = null },
         work
       ) {
-        if (isRunning()) return yield* new RunBusy()
         const startedAt = yield* Clock.currentTimeMillis
+        if (isRunning()) return yield* new RunBusy()
         const id = randomBytes(4).toString("hex")
         const tracks = new Map<string, Track>()
-        const run: Run = { id, kind, dryRun, startedAt, tracks, fiber: undefined, ended: undefined }
+        const begun = { id, kind, dryRun, path, startedAt, tracks }
+        const run: Run = { ...begun, fiber: undefined, ended: undefined }
         current = run
         const fiber = yield* work.pipe(
           Effect.provideService(Progress, { report: (event) => heard(tracks, event) }),
@@ -73,8 +75,9 @@ export const layer = (directory: string, version: string) =>
               : Effect.flatMap(crashRefusal(cause, directory, version), Effect.fail)
           ),
           Effect.onExit((exit) =>
-            Effect.map(Clock.currentTimeMillis, (at) => {
+            Effect.flatMap(Clock.currentTimeMillis, (at) => {
               if (current?.id === id) current = { ...current, ended: { at, exit } }
+              return logged(viewOf({ ...run, ended: { at, exit } }, at))
             })
           ),
           Effect.forkIn(scope)
@@ -98,6 +101,12 @@ export const layer = (directory: string, version: string) =>
     })
   )
 
+/** So that whoever is told a support code finds the run in the log. */
+const logged = ({ kind, startedAt, state, support, ...run }: RunView) =>
+  Effect.logInfo("run ended").pipe(
+    Effect.annotateLogs({ support, kind, state, millis: (run.endedAt ?? startedAt) - startedAt })
+  )
+
 const heard = (tracks: Map<string, Track>, event: Parameters<typeof track>[1]) =>
   Effect.map(Clock.currentTimeMillis, (at) => {
     tracks.set(event.kind, track(tracks.get(event.kind), event, at))
@@ -110,6 +119,7 @@ const viewOf = (run: Run, now: number): RunView => {
     id: run.id,
     kind: run.kind,
     dryRun: run.dryRun,
+    path: run.path,
     state,
     startedAt: run.startedAt,
     endedAt: run.ended?.at ?? null,

@@ -86,6 +86,7 @@ const inconsistent = (what: string, { what: detail }: CentralInconsistent): Refu
 
 export const fromRemoval = ({
   holding,
+  kinds,
   organisation,
   removing
 }: RemovalNeedsConfirmation): Refused =>
@@ -93,7 +94,8 @@ export const fromRemoval = ({
     code: "E_CONFIRM_REMOVALS",
     what: `Nothing of ${organisation} was changed.`,
     why: `Central would have ${removing} of ${holding} entities removed from this device.`,
-    todo: 'If that is meant, run "testferry sync --confirm-removals"; "--dry-run" shows what would go.'
+    todo: 'If that is meant, run "testferry sync --confirm-removals"; "--dry-run" shows what would go.',
+    kinds
   })
 
 export const fromRunning = ({ since }: SyncRunning): Refused =>

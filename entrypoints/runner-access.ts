@@ -153,5 +153,8 @@ const isOfAnother = ({ headers }: HttpServerRequest.HttpServerRequest, { person 
   return shown !== NOBODY_YET && shown !== person
 }
 
-const FOREIGN = runnerTrouble("cross-site", `With the cookie, send the header ${PAGE_HEADER} too.`)
+export const FOREIGN = runnerTrouble(
+  "cross-site",
+  `With the cookie, send the header ${PAGE_HEADER} too.`
+)
 const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")

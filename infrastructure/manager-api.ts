@@ -23,6 +23,8 @@ export const RunView = Schema.Struct({
   id: Schema.String,
   kind: RunKind,
   dryRun: Schema.Boolean,
+  /** The stick; null where none is needed. */
+  path: Schema.NullOr(Schema.String),
   state: RunState,
   startedAt: Schema.Int,
   endedAt: Schema.NullOr(Schema.Int),
@@ -46,8 +48,15 @@ export const DoorAnswer = Schema.Struct({
   peopled: Schema.Boolean,
   central: Schema.String,
   language: Schema.String,
-  /** The run that an enrolment began, for who waits for it; nothing else is shown here. */
-  first: Schema.NullOr(Schema.Struct({ state: RunState, bars: Schema.Array(Bar) }))
+  /** The first fetch, while nobody can log in to look at it; nothing else is shown here. */
+  first: Schema.NullOr(
+    Schema.Struct({
+      state: RunState,
+      bars: Schema.Array(Bar),
+      refused: Schema.NullOr(Refused),
+      support: Schema.String
+    })
+  )
 }).annotate({ identifier: "Door" })
 
 /** Who central says that it is, before anything is said to it. */
@@ -75,8 +84,10 @@ export const OverviewAnswer = Schema.Struct({
   tests: Schema.Struct({ here: Schema.Int, wanted: Schema.Int }),
   /** When the last change came, by either road. */
   fetchedAt: Schema.NullOr(Schema.Int),
-  /** Records that have no receipt yet, and how many tests are not finished. */
+  /** Results that have no receipt yet; and with the sessions and logs that go with them. */
+  results: Schema.Int,
   waiting: Schema.Int,
+  /** Tests that are not finished. */
   inProgress: Schema.Int,
   now: Schema.Int,
   run: Schema.NullOr(RunView)
@@ -116,6 +127,8 @@ const DoctorAnswer = Schema.Struct({
   device: Schema.Array(Said),
   central: Schema.Struct({
     program: Schema.NullOr(Schema.String),
+    /** Whether central still works with this program. */
+    support: Schema.NullOr(Schema.Literals(["supported", "too-old", "too-new", "unreadable"])),
     millis: Schema.NullOr(Schema.Int),
     ahead: Schema.NullOr(Schema.Int),
     refused: Schema.NullOr(Refused)
@@ -131,6 +144,10 @@ const Access = HttpApiGroup.make("manager-access").add(
     payload: EnrolPost,
     success: EnrolAnswer,
     error: [P400, P403, P409, P429]
+  }),
+  HttpApiEndpoint.post("first", "/manager/v1/first", {
+    success: HttpApiSchema.NoContent,
+    error: [P403, P409]
   }),
   HttpApiEndpoint.post("login", "/manager/v1/login", {
     payload: LoginPost,

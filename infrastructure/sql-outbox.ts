@@ -158,6 +158,15 @@ export const layer = Layer.effect(
           countRows(undefined),
           (rows) => new Map(rows.map(({ count, stage }) => [stage, count]))
         )
+      ),
+
+      resultsWaiting: Effect.orDie(
+        Effect.map(
+          sql<{ count: number }>`
+            SELECT COUNT(*) AS count FROM outbox
+            WHERE kind = 'result' AND stage IN ('sealed', 'queued', 'sent')`,
+          ([row]) => row?.count ?? 0
+        )
       )
     })
   })

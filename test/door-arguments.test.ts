@@ -188,6 +188,9 @@ describe("a roster of eligibilities", () => {
 
 describe("a setup file", () => {
   const admin = { login: "admin", password: "a long enough password" }
+  const folders = (stickFolders: ReadonlyArray<string>) => ({
+    configuration: { testferry: { stickFolders } }
+  })
   const wrong: Readonly<Record<string, unknown>> = {
     "a login that is empty": { "super-user": { ...admin, login: "" } },
     "a login that is too long": { "super-user": { ...admin, login: LONG } },
@@ -197,6 +200,10 @@ describe("a setup file", () => {
     "a password too long": { "super-user": { ...admin, password: LONG } },
     "a name too long": { "super-user": { ...admin, lastname: LONG } },
     "a mail address of two lines": { "super-user": { ...admin, email: ROWS } },
+    "a folder for a stick that is not named from the root": folders(["STICK"]),
+    "a folder for a stick of two lines": folders(["/media/a\n/etc"]),
+    "a folder for a stick that no system could have": folders([`/${"a".repeat(4_096)}`]),
+    "more folders for sticks than a list shows": folders(Array.from({ length: 17 }, () => "/a")),
     "an instance name too long": { configuration: { global: { instance_name: LONG } } },
     "an empty instance name": { configuration: { global: { instance_name: "" } } },
     "a language too long": { configuration: { global: { lang: LONG } } },

@@ -17,7 +17,7 @@ import { ask } from "./support/runner-client.ts"
 
 const MANAGER = "/manager/v1"
 /** What is answered before anybody has logged in. */
-const OPEN = ["door", "peer", "enrol", "login"].map((name) => `${MANAGER}/${name}`)
+const OPEN = ["door", "peer", "enrol", "first", "login"].map((name) => `${MANAGER}/${name}`)
 const START = { kind: "sync", path: null, dryRun: false, confirmRemovals: false }
 
 /** The manager's door of a school's device, whose central can't be reached. */
@@ -135,6 +135,21 @@ describe("the door of sync managers", () => {
       }
       assert.include(seen.text, `"id":"${begun.json.id}"`)
       assert.match(seen.text, /"state":"refused".*"code":"E_\w+"/u)
+    })
+  )
+
+  it.live("fetches for nobody who could log in and ask, and for no other page", () =>
+    Effect.gen(function* () {
+      const { base } = yield* opened()
+      const first = (headers: Record<string, string>) =>
+        Effect.map(
+          ask(base, "POST", `${MANAGER}/first`, { headers }),
+          ({ json, status }) => `${status} ${json.code}`
+        )
+      assert.strictEqual(yield* first({}), "403 cross-site")
+      assert.strictEqual(yield* first({ "testferry-page": "1" }), "409 wrong-stage")
+      const door = yield* ask(base, "GET", `${MANAGER}/door`)
+      assert.strictEqual(door.json.first, null)
     })
   )
 

@@ -3,13 +3,13 @@ import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Result } from "effect"
 import { open } from "../application/open.ts"
 import { Contents, Holdings, Opener, Passwords, Secrets } from "../application/ports.ts"
 import { remove } from "../application/remove.ts"
 import { canonical } from "../domain/canonical.ts"
 import { type Entity, WrappedKey } from "../domain/entity.ts"
-import type { EntityId } from "../domain/id.ts"
+import { type EntityId, OrganisationId } from "../domain/id.ts"
 import { WAIT_MAX_MILLIS } from "../domain/tries.ts"
 import { handClock } from "./support/dice.ts"
 import * as Observe from "./support/observe.ts"
@@ -261,6 +261,32 @@ describe("a login that is refused", () => {
         assert.deepStrictEqual(unknown, known)
         yield* on(Observe.tamper("DELETE FROM login_tries"))
       }
+    })
+  )
+
+  it.live("opens what an organisation knows it by, while another still has the one before", () =>
+    Effect.gen(function* () {
+      const { central, device, line, office, on } = yield* town
+      const other = OrganisationId.make("4711")
+      yield* office(Office.people("sync-manager", [{ login: "noa", organisation: other }]))
+      yield* office(Office.center(other, "Gym"))
+      yield* office(Office.eligible("Gym", "math", ["ada"]))
+      const proof = { login: "noa", password: Office.passwordOf("noa") }
+      yield* Office.enrolDevice(central, device, line, proof)
+      yield* on(Town.synced())
+      yield* office(Office.people("test-taker", [{ login: "ada", password: "quite another one" }]))
+      const opens = (password: string) =>
+        Effect.map(on(Effect.result(open("ada", password))), (found) =>
+          Result.isSuccess(found)
+            ? found.success.map(({ organisation }) => organisation)
+            : found.failure._tag
+        )
+      yield* on(Town.pulled())
+      assert.deepStrictEqual(yield* opens("quite another one"), [ORGANISATION])
+      assert.deepStrictEqual(yield* opens(Office.passwordOf("ada")), [other])
+      yield* on(Town.synced())
+      assert.deepStrictEqual(yield* opens("quite another one"), [ORGANISATION, other])
+      assert.strictEqual(yield* opens("neither of them"), "WrongPassword")
     })
   )
 

@@ -1,38 +1,16 @@
-import fs from "node:fs"
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { chromium } from "playwright-core"
 import { Outbox } from "../application/record-ports.ts"
 import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
+import { browser, HAS_BROWSER } from "./support/browser.ts"
 import { exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { openDoor } from "./support/runner-client.ts"
 import { DEMO } from "./support/testferry.ts"
 import { HALL, synced, TAKERS } from "./support/town.ts"
 
-/** Where there is no browser, nothing can be said of it. */
-const BROWSER = process.env.TESTFERRY_CHROMIUM ?? "/usr/bin/chromium"
-const FLAGS = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-]
-
-const browser = Effect.acquireRelease(
-  Effect.promise(() => chromium.launch({ executablePath: BROWSER, args: FLAGS })),
-  (opened) => Effect.promise(() => opened.close())
-)
-
-const hasBrowser = fs.existsSync(BROWSER)
-
-if (!hasBrowser) {
-  console.warn(
-    `NOT TRIED: sitting a test in a browser. There is no ${BROWSER}: apt-get install chromium, or set ` +
-      "TESTFERRY_CHROMIUM."
-  )
-}
-
-describe.runIf(hasBrowser)("a test-taker in front of a device", () => {
+describe.runIf(HAS_BROWSER)("a test-taker in front of a device", () => {
   it.live(
     "sits a whole test by mouse and keyboard, and the office reads answers and scores",
     () =>

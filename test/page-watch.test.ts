@@ -1,30 +1,16 @@
 import fs from "node:fs"
-import { createRequire } from "node:module"
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Browser, chromium, type Page } from "playwright-core"
+import type { Browser, Page } from "playwright-core"
 import { Outbox } from "../application/record-ports.ts"
 import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
+import { browser, flaws, HAS_BROWSER } from "./support/browser.ts"
 import { sources, zipped } from "./support/build-packages.ts"
 import { exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
 import { HALL, ORGANISATION, synced, TAKERS } from "./support/town.ts"
-
-/** Where there is no browser, nothing can be said of it. */
-const BROWSER = process.env.TESTFERRY_CHROMIUM ?? "/usr/bin/chromium"
-const FLAGS = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-]
-const AXE = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-const browser = Effect.acquireRelease(
-  Effect.promise(() => chromium.launch({ executablePath: BROWSER, args: FLAGS })),
-  (opened) => Effect.promise(() => opened.close())
-)
 
 /** A window of its own, and what it asked of others or was refused. */
 const newWindow = async (opened: Browser, base: string, locale = "en-GB", width = 1280) => {
@@ -42,16 +28,6 @@ const newWindow = async (opened: Browser, base: string, locale = "en-GB", width 
     }
   })
   return { page, heard }
-}
-
-/** What axe finds against WCAG 2.2 AA. */
-const flaws = async (page: Page) => {
-  await page.evaluate(AXE)
-  const found: unknown = await page.evaluate(
-    `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then(({ violations }) =>
-      violations.map(({ id, nodes }) => id + " " + nodes.map(({ html }) => html).join(" ")))`
-  )
-  return found
 }
 
 /** What the focused button is called. */
@@ -111,7 +87,7 @@ const room = Effect.gen(function* () {
   return { ...world, base, begin }
 })
 
-describe.runIf(fs.existsSync(BROWSER))("a proctor in front of a device", () => {
+describe.runIf(HAS_BROWSER)("a proctor in front of a device", () => {
   it.live(
     "lets a test-taker in, pauses, gives time, and ends; and the test-taker's page follows",
     () =>

@@ -98,8 +98,11 @@ export const showNotKept = ({ answer, n, why }) => {
   close.focus()
 }
 
-/** Asks before something that can't be taken back; answers whether to go on. */
-export const confirmIn = ({ no, text, title, yes }) =>
+/**
+ * Asks before something that can't be taken back; answers whether to go on. `detail`: an element
+ * that says of what.
+ */
+export const confirmIn = ({ detail, no, text, title, yes }) =>
   new Promise((resolve) => {
     const dialog = el("dialog", { "aria-labelledby": "sure" })
     const button = (label, main, answer) =>
@@ -118,6 +121,7 @@ export const confirmIn = ({ no, text, title, yes }) =>
     dialog.append(
       el("h2", { id: "sure" }, title),
       el("p", {}, text),
+      detail ?? "",
       el("div", { class: "choice" }, button(no, true, false), button(yes, false, true))
     )
     dialog.addEventListener("cancel", () => resolve(false))

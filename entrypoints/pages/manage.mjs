@@ -4,12 +4,14 @@ import { confirmIn } from "./dialogs.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
 import { loginTrouble, showLoginCard } from "./login.mjs"
-import { showEnrol } from "./manage-enrol.mjs"
-import { showChecks, showHistory, showReadiness } from "./manage-more.mjs"
-import { asksForRemoval, outcomeView, runningView } from "./manage-run.mjs"
+import { beforeRun, checksView, lookAtChecks, showReadiness } from "./manage-checks.mjs"
+import { bigButton, factsView, sticksView } from "./manage-desk.mjs"
+import { showEnrol, showFirst } from "./manage-enrol.mjs"
+import { showHistory } from "./manage-history.mjs"
+import { asksForRemoval, outcomeView, runPanel } from "./manage-run.mjs"
 import "./manage-words.mjs"
-import { bytes, moment, number } from "./units.mjs"
-import { speak, t } from "./words.mjs"
+import { number } from "./units.mjs"
+import { languageNow, speak, t } from "./words.mjs"
 
 const { get, post } = doorAt("/manager/v1")
 
@@ -17,14 +19,28 @@ const { get, post } = doorAt("/manager/v1")
 const FAST_MILLIS = 700
 const SLOW_MILLIS = 10_000
 
-/** What is on the desk; `timer` looks again. */
+const AWAY = () => t("managerAway")
+const BUSY = () => t("busy")
+
+/** What is on the desk. */
 const desk = {
   name: "",
+  overview: null,
   media: [],
+  checks: null,
   stick: null,
+  /** What somebody began in this window: only here a removal is asked about. */
   asked: null,
+  /** Says what went wrong with the page itself, not with a run. */
+  trouble: null,
   timer: undefined,
+  /** Of a look that was overtaken nothing is drawn. */
+  turn: 0,
+  /** The run whose end was told here. */
   told: null,
+  /** What was drawn last, so that nothing is drawn anew which is the same. */
+  drawn: "",
+  panel: null,
   chose: false
 }
 
@@ -34,10 +50,15 @@ const start = async () => {
   if (door === null) return showLogin(t("managerAway"))
   desk.name = door.name
   if (!door.enrolled) return showEnrol(door, start)
-  const overview = () => get("/overview")
-  return ask("/me")
-    .then(overview)
-    .then(showDesk, () => showLogin())
+  if (!door.peopled) return showFirst(door, start)
+  try {
+    await ask("/me")
+    desk.overview = await get("/overview")
+  } catch (trouble) {
+    return showLogin([401, 403].includes(trouble.status) ? "" : messageOf(trouble))
+  }
+  desk.media = (await get("/media").catch(() => desk)).media
+  return showDesk()
 }
 
 /** What somebody chose here counts for more than what central knows of them. */
@@ -68,9 +89,9 @@ const showLogin = (problem) =>
     problem
   )
 
-const showDesk = async (overview) => {
-  desk.media = (await get("/media").catch(() => ({ media: [] }))).media
-  document.title = `${t("manageTitle")} · ${overview.name}`
+const showDesk = () => {
+  const open = new Set([...document.querySelectorAll("details[open]")].map(({ id }) => id))
+  document.title = `${t("manageTitle")} · ${desk.name}`
   show(
     el(
       "main",
@@ -78,20 +99,34 @@ const showDesk = async (overview) => {
       el(
         "header",
         {},
-        el("h1", {}, overview.name),
-        languages(() => get("/overview").then(showDesk, start), choose),
+        el("h1", {}, desk.name),
+        languages(showDesk, choose),
         el("button", { type: "button", onclick: logOut }, t("logout"))
       ),
       el("section", { id: "work", "aria-label": t("manageTitle") }),
-      el("section", { id: "ready" }),
-      el("section", { id: "more" })
+      el("section", { id: "ready" }, el("h2", {}, t("readiness")), el("p", {}, t("loading"))),
+      el("section", { id: "more" }, checksView(null, open.has("checks")), showHistory(get, open))
     )
   )
-  drawWork(overview)
-  showReadiness(document.getElementById("ready"), get)
-  const more = document.getElementById("more")
-  more.append(showChecks(get), showHistory(get))
-  lookAgain(overview.run)
+  desk.drawn = ""
+  desk.checks = null
+  drawWork()
+  lookAround(open)
+  lookAgain()
+}
+
+/** What takes longer to find out, and is drawn when it is known. */
+const lookAround = async (open) => {
+  const language = languageNow()
+  const ready = document.getElementById("ready")
+  const [checks] = await Promise.all([lookAtChecks(get), showReadiness(ready, get, open)])
+  if (language !== languageNow()) return
+  desk.checks = checks
+  drawWork()
+  const old = document.getElementById("checks")
+  const hadFocus = document.activeElement?.id === "check-again"
+  old?.replaceWith(checksView(checks, old.open, () => lookAround()))
+  if (hadFocus) document.getElementById("check-again")?.focus()
 }
 
 const logOut = async () => {
@@ -99,101 +134,65 @@ const logOut = async () => {
   await start()
 }
 
-const drawWork = (overview) => {
-  const { fetchedAt, inProgress, run, tests, waiting } = overview
-  const fact = (title, value, note, waits) =>
-    el("li", waits ? { class: "wait" } : {}, title, el("b", {}, value), el("small", {}, note))
-  const isRunning = run?.state === "running"
-  document.getElementById("work").replaceChildren(
-    el(
-      "ul",
-      { class: "facts" },
-      fact(
-        t("testsReady"),
-        number(tests.here),
-        `${t("testsOf", tests)}. ${fetchedAt === null ? t("neverFetched") : t("lastFetched", { time: moment(fetchedAt) })}`,
-        tests.here < tests.wanted
-      ),
-      fact(
-        t("resultsWaiting"),
-        number(waiting),
-        t(waiting === 0 ? "resultsNone" : "resultsSome"),
-        waiting > 0
-      ),
-      fact(
-        t("inProgress"),
-        number(inProgress),
-        t(inProgress === 0 ? "inProgressNone" : "inProgressSome"),
-        false
-      )
-    ),
-    ...(isRunning
-      ? [runningView(run, () => post("/run/cancel").then(look, look))]
-      : [
-          outcomeView(run, inProgress, () => begin(desk.asked ?? { kind: run.kind, path: null })) ??
-            "",
-          el(
-            "button",
-            {
-              type: "button",
-              class: "main big",
-              id: "big",
-              onclick: () => begin({ kind: "sync", path: null })
-            },
-            t("bigButton")
-          ),
-          sticks()
-        ])
+/** Draws the facts, and below them the run or how it ended. Nobody loses their place by it. */
+const drawWork = () => {
+  const work = document.getElementById("work")
+  const { checks, media, overview } = desk
+  const trouble = desk.trouble?.() ?? ""
+  const isRunning = overview.run?.state === "running"
+  const run = isRunning
+    ? { ...overview.run, waited: overview.now - overview.run.startedAt }
+    : overview.run
+  if (work === null) return
+  const key = JSON.stringify([{ ...overview, now: 0, run: isRunning ? run.id : run }, trouble])
+  const drawn = JSON.stringify([key, checks, media, languageNow()])
+  if (drawn === desk.drawn) return isRunning ? desk.panel.show(run) : undefined
+  desk.drawn = drawn
+  const place = work.contains(document.activeElement) ? document.activeElement.id : null
+  desk.panel = isRunning ? runPanel(run, cancelRun) : null
+  work.replaceChildren(
+    factsView(overview),
+    el("p", { class: "notice", role: "alert" }, trouble),
+    ...(isRunning ? [desk.panel.node] : restView(overview))
   )
+  if (place === null) return
+  const heading = document.getElementById("run-title") ?? document.getElementById("outcome")
+  const again = document.getElementById(place) ?? heading ?? document.getElementById("big")
+  again?.focus()
 }
 
-const sticks = () => {
-  const choice = el(
-    "select",
-    { id: "stick" },
-    ...desk.media.map(({ free, name, path }) =>
-      el(
-        "option",
-        { value: path, selected: path === desk.stick },
-        free === null ? name : t("stickFree", { name, free: bytes(free) })
-      )
-    )
-  )
-  const go = (kind) => () => {
-    desk.stick = choice.value
-    begin({ kind, path: choice.value })
-  }
-  const lookForSticks = async () => {
-    desk.media = (await get("/media").catch(() => ({ media: desk.media }))).media
-    await look()
-    document.getElementById("stick-look")?.focus()
-  }
-  return el(
-    "div",
-    { class: "sticks" },
-    ...(desk.media.length === 0
-      ? [el("b", {}, t("stick")), el("span", { class: "none" }, t("stickNone"))]
-      : [el("label", { for: "stick" }, t("stick")), choice]),
-    el("button", { type: "button", id: "stick-look", onclick: lookForSticks }, t("stickLook")),
-    desk.media.length === 0
-      ? null
-      : el(
-          "div",
-          { class: "pair" },
-          el("button", { type: "button", onclick: go("save") }, t("stickSave")),
-          el("button", { type: "button", onclick: go("load") }, t("stickLoad"))
-        )
-  )
-}
+const restView = ({ inProgress, run }) => [
+  outcomeView(run, inProgress, () => begin(run)) ?? "",
+  beforeRun(desk.checks) ?? "",
+  bigButton(() => begin({ kind: "sync", path: null })),
+  sticksView({
+    media: desk.media,
+    chosen: desk.stick,
+    onChoose: (path) => {
+      desk.stick = path
+    },
+    go: (kind, path) => begin({ kind, path }),
+    again: async () => {
+      desk.media = (await get("/media").catch(() => desk)).media
+      await look()
+    }
+  })
+]
 
-const begin = async ({ confirmRemovals = false, kind, path }) => {
-  desk.asked = { kind, path }
+const cancelRun = () => post("/run/cancel").then(look, look)
+
+const begin = async ({ kind, path }, confirmRemovals = false) => {
+  clearTimeout(desk.timer)
+  desk.turn += 1
+  desk.asked = null
+  desk.trouble = null
   try {
-    await post("/run", { kind, path, dryRun: false, confirmRemovals })
+    desk.asked = await post("/run", { kind, path, dryRun: false, confirmRemovals })
   } catch (trouble) {
-    // Another window was faster: this one shows the same run.
-    if (trouble.status !== 409) say(messageOf(trouble))
     if (trouble.status === 401) return start()
+    const isGone = trouble.code === "bad-request" && path !== null
+    const other = isGone ? () => t("stickGone") : () => messageOf(trouble)
+    desk.trouble = trouble.status === 409 ? BUSY : other
   }
   await look()
 }
@@ -201,40 +200,57 @@ const begin = async ({ confirmRemovals = false, kind, path }) => {
 /** Draws what is so now, and comes back: soon while something runs. */
 const look = async () => {
   clearTimeout(desk.timer)
-  let overview
+  desk.turn += 1
+  const { turn } = desk
+  const before = desk.overview.run
   try {
-    overview = await get("/overview")
+    const overview = await get("/overview")
+    if (turn !== desk.turn) return
+    desk.overview = overview
+    if (desk.trouble === AWAY) desk.trouble = null
   } catch (trouble) {
+    if (turn !== desk.turn) return
     if (trouble.status === 401 || trouble.status === 403) return start()
-    say(t("managerAway"))
-    return lookAgain(null)
+    desk.trouble = AWAY
   }
-  const { run } = overview
-  drawWork(overview)
-  if (run !== null && run.state !== "running" && desk.told !== run.id) {
+  if (document.getElementById("work") === null) return
+  drawWork()
+  const { run } = desk.overview
+  const isOver = run !== null && run.state !== "running"
+  if (isOver && desk.told !== run.id) {
     desk.told = run.id
-    say(document.querySelector(".outcome h2")?.textContent ?? "")
-    showReadiness(document.getElementById("ready"), get)
-    await askForRemoval(run)
+    if (before?.id !== run.id || before.state === "running") await tell(run)
   }
-  return lookAgain(run)
+  lookAgain()
 }
 
-const askForRemoval = async (run) => {
+/** A run ended while somebody looked. */
+const tell = async (run) => {
+  const heading = document.getElementById("outcome")
+  if (document.activeElement !== heading) say(heading?.textContent ?? "")
+  if (desk.trouble === BUSY) desk.trouble = null
+  lookAround()
   const refused = asksForRemoval(run)
-  if (!refused || desk.asked === null || desk.asked.kind !== run.kind) return
+  if (refused === undefined || desk.asked?.id !== run.id) return
+  const kinds = Object.entries(refused.kinds ?? {})
   const yes = await confirmIn({
     title: t("removalTitle"),
-    text: t("removalText", { detail: refused.why }),
+    text: t("removalText"),
+    detail: el(
+      "ul",
+      {},
+      ...kinds.map(([kind, count]) => el("li", {}, `${t(`k_${kind}`)}: ${number(count)}`))
+    ),
     yes: t("removalYes"),
     no: t("removalNo")
   })
-  if (yes) await begin({ ...desk.asked, confirmRemovals: true })
+  if (yes) await begin(desk.asked, true)
 }
 
-const lookAgain = (run) => {
+const lookAgain = () => {
   clearTimeout(desk.timer)
-  desk.timer = setTimeout(look, run?.state === "running" ? FAST_MILLIS : SLOW_MILLIS)
+  const isRunning = desk.overview.run?.state === "running"
+  desk.timer = setTimeout(look, isRunning ? FAST_MILLIS : SLOW_MILLIS)
 }
 
 speak(navigator.language.slice(0, 2).toLowerCase())

@@ -3,7 +3,8 @@ import { get, post } from "./api.mjs"
 import { el, say, show } from "./elements.mjs"
 import { loginTrouble, showLoginCard } from "./login.mjs"
 import { sit } from "./sitting.mjs"
-import { languageNow, speak, t } from "./words.mjs"
+import { moment } from "./units.mjs"
+import { speak, t } from "./words.mjs"
 
 /** How often a page that waits for the proctor looks again. */
 const POLL_MILLIS = 3_000
@@ -84,7 +85,7 @@ const testRow = (delivery, person, notice) => {
       event.target.disabled = false
     }
   }
-  const opens = from === null ? "" : new Date(from).toLocaleString(languageNow())
+  const opens = from === null ? "" : moment(from)
   const known = ["not-yet", "over", "used-up"].includes(denied)
   const why =
     denied === "not-yet" && opens !== ""

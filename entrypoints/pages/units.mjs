@@ -23,11 +23,19 @@ export const number = (count) =>
 /** As the device itself writes moments in English: the day first, by a clock of 24 hours. */
 const DATES = { en: "en-GB" }
 
-export const moment = (at) =>
+const written = (at, style) =>
   new Intl.DateTimeFormat(DATES[languageNow()] ?? languageNow(), {
-    dateStyle: "medium",
-    timeStyle: "short"
+    timeStyle: "short",
+    ...style
   }).format(at)
+
+export const moment = (at) => written(at, { dateStyle: "medium" })
+
+/** The day only where it is not today. */
+export const hour = (at) => {
+  const isToday = new Date().toDateString() === new Date(at).toDateString()
+  return written(at, isToday ? {} : { dateStyle: "short" })
+}
 
 /** Never more exact than an estimate is. */
 export const span = (millis) => {

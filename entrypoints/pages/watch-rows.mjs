@@ -1,7 +1,7 @@
 /** Draws one person: who, in which state and since when, how far, and what can be done now. */
 import { el } from "./elements.mjs"
-import { number } from "./units.mjs"
-import { languageNow, t } from "./words.mjs"
+import { hour, number } from "./units.mjs"
+import { t } from "./words.mjs"
 
 /** What the button in the row does, and what the window behind the next one offers. */
 const ACTS = {
@@ -99,7 +99,7 @@ const stateOf = ({ pausedBy, since, stage }) => {
       el("span", { class: "sign", "aria-hidden": "true" }, SIGNS[stage] ?? "■"),
       el("span", {}, t(key))
     ),
-    el("small", {}, t("since", { time: hourOf(since) }))
+    el("small", {}, t("since", { time: hour(since) }))
   ]
 }
 
@@ -119,13 +119,4 @@ const progressOf = ({ extraMillis, progress, stage }) => {
     el("small", {}, t("answeredOf", { answered, items })),
     ...extra
   ]
-}
-
-/** The day only where it is not today. */
-const hourOf = (at) => {
-  const today = new Date().toDateString() === new Date(at).toDateString()
-  return new Intl.DateTimeFormat(languageNow(), {
-    ...(today ? {} : { dateStyle: "short" }),
-    timeStyle: "short"
-  }).format(at)
 }

@@ -10,6 +10,13 @@ const BROWSER = process.env.TESTFERRY_CHROMIUM ?? "/usr/bin/chromium"
 /** Where there is no browser, nothing can be said of it. */
 export const HAS_BROWSER = fs.existsSync(BROWSER)
 
+if (!HAS_BROWSER) {
+  console.warn(
+    `NOT TRIED: the pages, in any browser. There is no ${BROWSER}: apt-get install chromium, or set ` +
+      "TESTFERRY_CHROMIUM."
+  )
+}
+
 const OPTIONS = {
   executablePath: BROWSER,
   args: [

@@ -10,6 +10,8 @@ export interface HeldLine {
   /** Stops after so many more bytes from central; the effect ends when they have passed. */
   readonly hold: (bytes: number) => Effect.Effect<Effect.Effect<void>>
   readonly release: () => void
+  /** Takes no more connections, as a machine on which nothing listens. */
+  readonly cut: () => void
 }
 
 /** Opens a line, which closes with the scope. */
@@ -74,6 +76,10 @@ export const heldLine = Effect.gen(function* () {
       left = Number.POSITIVE_INFINITY
       for (const socket of stopped) socket.resume()
       stopped.clear()
+    },
+    cut: () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
     }
   }
   return line

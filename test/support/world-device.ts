@@ -11,7 +11,7 @@ import { type Dice, dice as newDice } from "./dice.ts"
 import { entityOf, executions, heldRows, offerRows, tamper } from "./observe.ts"
 import { enrol, type Machine, type Rules, type Step, type World } from "./world.ts"
 import { EDITS, managerOf } from "./world-office.ts"
-import { afterSync, assertCommitted, on, seen } from "./world-rules.ts"
+import { afterSync, assertCommitted, assertOffice, on, seen } from "./world-rules.ts"
 import { note } from "./world-truth.ts"
 
 const TROUBLES: ReadonlyArray<Trouble["what"]> = [
@@ -36,7 +36,9 @@ const prepare = (
   line.silent = Deferred.makeUnsafe()
   const later = newDice(world.seed, "edit", world.next())
   const [, , edit] = dice.pick(EDITS) ?? EDITS[0] ?? []
-  line.edit = edit === undefined ? Effect.void : Effect.asVoid(edit(world, later))
+  // What is offered from then on is seen here: no step at central follows.
+  line.edit =
+    edit === undefined ? Effect.void : Effect.andThen(edit(world, later), assertOffice(world))
 }
 
 const optionsBy = (dice: Dice): PullOptions => ({

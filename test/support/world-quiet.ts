@@ -45,7 +45,8 @@ export const quiet: Rules["quiet"] = Effect.fnUntraced(function* (world) {
   yield* quietBySticks(world)
   for (const machine of machines) {
     const { site } = machine
-    for (const wanted of [["done", "unchanged"], ["unchanged"]]) {
+    // What only the results held that the first one sent home is let go by the second.
+    for (const wanted of [["done", "unchanged"], ["done", "unchanged"], ["unchanged"]]) {
       const outcome = yield* synchronise(world, machine, { dryRun: false, confirmRemovals: true })
       const [first = ""] = outcome.split(" ")
       if (!wanted.includes(first))
