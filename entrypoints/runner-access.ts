@@ -157,4 +157,4 @@ export const FOREIGN = runnerTrouble(
   "cross-site",
   `With the cookie, send the header ${PAGE_HEADER} too.`
 )
-const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")
+export const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")
