@@ -12,6 +12,7 @@ import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts
 import { type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
 import { COOKIE, Here, LoggedIn, NOBODY_YET, PAGE_HEADER } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
+import { AT_ONCE_MAX, makeShares } from "./one-persons-share.ts"
 import { answered, tooMany } from "./runner-troubles.ts"
 
 /** Tries of one login from one address, and of one address in all (a whole class may be behind). */
@@ -120,6 +121,7 @@ export const leave = Effect.gen(function* () {
 export const layerLoggedIn = Layer.effect(
   LoggedIn,
   Effect.map(Visitors, (visitors) => {
+    const inShare = makeShares(AT_ONCE_MAX)
     const asVisitor = Effect.fnUntraced(function* <A, E, R>(
       handler: Effect.Effect<A, E, R>,
       { credential }: { readonly credential: Redacted.Redacted }
@@ -131,7 +133,8 @@ export const layerLoggedIn = Layer.effect(
       const visitor = yield* visitors.find(token)
       if (Option.isNone(visitor)) return runnerProblem(NOBODY)
       if (bearer === "" && isOfAnother(request, visitor.value)) return runnerProblem(NOBODY)
-      return yield* Effect.provideService(handler, Here, { visitor: visitor.value, token })
+      const here = { visitor: visitor.value, token }
+      return yield* inShare(here.visitor.person, Effect.provideService(handler, Here, here))
     })
     return LoggedIn.of({ bearer: asVisitor, cookie: asVisitor })
   })

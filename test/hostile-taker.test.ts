@@ -1,12 +1,15 @@
 /** What a test-taker who knows HTTP can do to their own session, and to the device. */
+import { once } from "node:events"
+import http from "node:http"
 import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { Outbox } from "../application/record-ports.ts"
 import { Sessions } from "../application/session-ports.ts"
 import { SENT_BY_DEFAULT } from "../domain/lifecycle.ts"
 import { ExecutionId } from "../domain/result.ts"
 import { OWN_ENTRIES_MAX } from "../domain/session.ts"
+import { AT_ONCE_MAX } from "../entrypoints/one-persons-share.ts"
 import { exam, openResult, publishFile } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask, openDoor } from "./support/runner-client.ts"
@@ -58,7 +61,7 @@ const sat = Effect.gen(function* () {
       body: { reason: { category: "Environment" } }
     })
   yield* own("POST", "start")
-  return { ...world, base, execution, own, proctor, tokenOf }
+  return { ...world, ada, base, execution, own, proctor, tokenOf }
 })
 
 describe("a hostile test-taker", () => {
@@ -162,5 +165,44 @@ describe("a hostile test-taker", () => {
         const [said] = document.variables.find(({ item }) => item === current)?.variables ?? []
         assert.strictEqual(said?.values?.[0]?.value, `draft ${told}`)
       })
+  )
+
+  it.live("has a few requests worked on at a time, and keeps nobody else waiting", () =>
+    Effect.gen(function* () {
+      const { ada, base, execution, tokenOf } = yield* sat
+      const held = Array.from({ length: AT_ONCE_MAX }, () => {
+        const request = http.request(`${base}/runner/v1/executions/${execution}/saves/i1`, {
+          method: "PUT",
+          agent: false,
+          headers: {
+            authorization: `Bearer ${ada}`,
+            "content-type": "application/json",
+            "content-length": 1_000
+          }
+        })
+        request.on("error", () => {})
+        request.write("{")
+        return request
+      })
+      const sent = held.map((request) => once(request, "socket"))
+      yield* Effect.promise(() => Promise.all(sent))
+      const ben = yield* tokenOf("runner", "ben")
+      let answered = false
+      const mine = yield* Effect.forkChild(
+        Effect.tap(ask(base, "GET", "/runner/v1/me", { token: ada }), () =>
+          Effect.sync(() => {
+            answered = true
+          })
+        )
+      )
+      for (let times = 0; times < 5; times += 1) {
+        const { status } = yield* ask(base, "GET", "/runner/v1/me", { token: ben })
+        assert.strictEqual(status, 200)
+      }
+      assert.isFalse(answered)
+      held[0]?.destroy()
+      assert.strictEqual((yield* Fiber.join(mine)).status, 200)
+      for (const request of held) request.destroy()
+    })
   )
 })
