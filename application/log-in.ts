@@ -23,14 +23,19 @@ export class WrongKind extends Schema.TaggedError<WrongKind>()("WrongKind", {
 export const logIn = Effect.fn("logIn")(function* (
   login: string,
   password: string,
-  kinds: ReadonlyArray<Person["kind"]>
+  kinds: ReadonlyArray<Person["kind"]>,
+  from?: string
 ) {
   const identity = yield* DeviceIdentity
   const opener = yield* Opener
   const visitors = yield* Visitors
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  const found = yield* unlock(membership.value.organisations, login, password)
+  const found = yield* unlock(membership.value.organisations, {
+    login,
+    password,
+    ...(from === undefined ? {} : { from })
+  })
   const [first] = found
   // Somebody was found, or the password would have been wrong.
   if (first === undefined) return yield* new Unopenable()

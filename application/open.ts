@@ -49,7 +49,7 @@ export const open = Effect.fn("open")(function* (login: string, password: string
   const identity = yield* DeviceIdentity
   const membership = yield* identity.membership
   if (Option.isNone(membership)) return yield* new NotEnrolled()
-  const unlocked = yield* unlock(membership.value.organisations, login, password)
+  const unlocked = yield* unlock(membership.value.organisations, { login, password })
   return yield* Effect.forEach(unlocked, ({ organisation, person, key }) =>
     rechecking([organisation])(openFor(organisation, person, key))
   )

@@ -112,12 +112,21 @@ const look = Effect.fnUntraced(function* (visitor: Visitor, execution: Execution
   }
   const entries = yield* sessions.log(execution)
   const [part] = yield* openSaves(execution, PLAY_PART)
-  if (part === undefined) return { session, entries, kept: undefined }
+  if (part === undefined) {
+    // What another runner kept here is not what this device would have: it is not gone on with.
+    const { parts } = yield* sessions.measure(execution)
+    if (parts > 0) return yield* begunOtherwise
+    return { session, entries, kept: undefined }
+  }
   const state = Option.getOrUndefined(decodePlay(part.state))
   // Another runner sits this session, and keeps what it likes.
-  if (state === undefined) return yield* new WrongStage({ stage: "begun otherwise", event: "play" })
+  if (state === undefined) return yield* begunOtherwise
   return { session, entries, kept: { seq: part.seq, state, sets: part.variables } }
 })
+
+const begunOtherwise = Effect.suspend(
+  () => new WrongStage({ stage: "begun otherwise", event: "play" })
+)
 
 const runningSession = Effect.fnUntraced(function* (visitor: Visitor, execution: ExecutionId) {
   const session = yield* ownSession(visitor, execution)

@@ -6,7 +6,7 @@ import { Effect, Option, Result, Schema } from "effect"
 import type { DeviceEvent } from "../domain/lifecycle.ts"
 import { stepOnDevice } from "../domain/lifecycle.ts"
 import type { ExecutionId, LogEntry } from "../domain/result.ts"
-import { LOG_ENTRIES_MAX, nextEntry, type Session } from "../domain/session.ts"
+import { LOG_ENTRIES_MAX, nextEntry, OWN_ENTRIES_MAX, type Session } from "../domain/session.ts"
 import { keysFor } from "./log-in.ts"
 import { Hashing, type Unopenable } from "./ports.ts"
 import { Moments, SessionKeys, Sessions, type Visitor } from "./session-ports.ts"
@@ -69,11 +69,19 @@ export const log = Effect.fnUntraced(function* (
   const hashing = yield* Hashing
   const moments = yield* Moments
   const last = yield* sessions.lastEntry(execution)
-  if ((last?.number ?? 0) >= LOG_ENTRIES_MAX) {
-    return yield* new TooMuch({ what: "log", max: LOG_ENTRIES_MAX })
-  }
+  const max =
+    (last?.number ?? 0) < OWN_ENTRIES_MAX ? LOG_ENTRIES_MAX : yield* limitOf(execution, said)
+  if ((last?.number ?? 0) >= max) return yield* new TooMuch({ what: "log", max })
   const entry = nextEntry(last, { at: yield* moments.now, ...said }, hashing.sha256)
   yield* sessions.addEntry(execution, entry)
+})
+
+const limitOf = Effect.fnUntraced(function* (
+  execution: ExecutionId,
+  { who }: { readonly who: string }
+) {
+  const { testTaker } = yield* findSession(execution)
+  return testTaker === who ? OWN_ENTRIES_MAX : LOG_ENTRIES_MAX
 })
 
 /**

@@ -16,7 +16,7 @@ import { Atomic, DeviceIdentity, Executions, Holdings } from "./ports.ts"
 import { proveContent } from "./prove-content.ts"
 import { rechecking } from "./recheck.ts"
 import { Moments, PackageReader, SessionKeys, Sessions, type Visitor } from "./session-ports.ts"
-import { isPlayed, keepPart, openSaves } from "./session-saves.ts"
+import { decodePlay, isPlayed, keepPart, openSaves, PLAY_PART } from "./session-saves.ts"
 import { log, NoSession, ownSession, step, unlockSession, WrongStage } from "./session-step.ts"
 import { NotEnrolled } from "./sync.ts"
 
@@ -225,7 +225,9 @@ export const enter = Effect.fn("enter")(function* (visitor: Visitor, execution: 
         const what = session.startedAt === null ? "started" : "resumed"
         return yield* step(session, "start", { what, who, reason: null }, { startedAt })
       }
-      yield* log(execution, { what: recovered ? "recovered" : "opened", who, reason: null })
+      const opened = { what: recovered ? "recovered" : "opened", who, reason: null } as const
+      // A page that loads itself again and again fills the log, but keeps nobody from their test.
+      yield* Effect.catchTag(log(execution, opened), "TooMuch", () => Effect.void)
       yield* sessions.put(session)
       return session
     })
@@ -275,7 +277,8 @@ export const save = Effect.fn("save")(function* (
       if (session.stage !== "started") return yield* notRunning(session)
       yield* unlockSession(session, visitor)
       // Where this device sequences the test, what was answered is saved through it alone.
-      if (yield* isPlayed(execution)) {
+      const isForged = part === PLAY_PART && Option.isSome(decodePlay(saved.state))
+      if (isForged || (yield* isPlayed(execution))) {
         return yield* new WrongStage({ stage: "played", event: "save" })
       }
       return yield* keepPart(execution, { part, seq, saved })

@@ -20,19 +20,25 @@ import {
 } from "./ports.ts"
 import { rechecking } from "./recheck.ts"
 
+/** What somebody typed. `from`: the address of their machine, where it is another one. */
+export interface Typed {
+  readonly login: string
+  readonly password: string
+  readonly from?: string
+}
+
 /**
  * Answers the person of this login in each organisation, with their key. Fails with WrongPassword or
  * TooManyTries, alike for a login that nobody has; with HoldingDamaged when it can't be told who.
  */
 export const unlock = Effect.fnUntraced(function* (
   organisations: ReadonlyArray<OrganisationId>,
-  login: string,
-  password: string
+  typed: Typed
 ) {
   const recheck = rechecking(organisations)
-  const people = yield* recheck(findPeople(organisations, login))
+  const people = yield* recheck(findPeople(organisations, typed.login))
   const anybody = yield* recheck(anyWrap(organisations))
-  return yield* admitted(login, password, people, anybody)
+  return yield* admitted(typed, people, anybody)
 })
 
 interface Found {
@@ -75,10 +81,12 @@ const anyWrap = Effect.fnUntraced(function* (organisations: ReadonlyArray<Organi
   return Option.map(yield* Stream.runHead(people), ({ wrap }) => wrap)
 })
 
-/** Tries the password, counted before it is worked on, so that of many at once not all pass uncounted. */
+/**
+ * Tries the password, counted before it is worked on, so that of many at once not all pass uncounted;
+ * and for each machine apart, so that nobody keeps others from their exam by trying their logins.
+ */
 const admitted = Effect.fnUntraced(function* (
-  login: string,
-  password: string,
+  { from, login, password }: Typed,
   people: ReadonlyArray<Found>,
   anybody: Option.Option<PasswordWrap>
 ) {
@@ -86,7 +94,9 @@ const admitted = Effect.fnUntraced(function* (
   const hashing = yield* Hashing
   const passwords = yield* Passwords
   const tries = yield* LoginTries
-  const tag = hashing.sha256(`login ${foldedLogin(login)}`)
+  const tag = hashing.sha256(
+    [`login ${foldedLogin(login)}`, ...(from === undefined ? [] : [from])].join("\n")
+  )
   const now = yield* Clock.currentTimeMillis
   yield* atomic.run(Effect.andThen(tries.admit(tag, now), tries.failed(tag, now)))
   const found = yield* people.length === 0

@@ -24,6 +24,8 @@ export const PARTS_MAX = 2_000
 export const SESSION_BYTES_MAX = 5 * 1_048_576
 /** Below the limit of a log's body; what ends a session may still be logged beyond it. */
 export const LOG_ENTRIES_MAX = 10_000
+/** Of these a test-taker's own: whoever loads a page all day leaves room for what a proctor does. */
+export const OWN_ENTRIES_MAX = 2_000
 
 /** Who paused a session: that decides who may go on with it. */
 export const Pauser = Schema.Literals(["test-taker", "proctor", "device"])

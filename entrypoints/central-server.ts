@@ -13,7 +13,7 @@ import * as Gate from "./central-gate.ts"
 import * as Office from "./central-office.ts"
 import * as Records from "./central-records.ts"
 import * as Routes from "./central-routes.ts"
-import { listener, type Tls } from "./http-listener.ts"
+import { CONNECTIONS_MAX, listener, type Tls } from "./http-listener.ts"
 import { layerOfficeDoor } from "./office-routes.ts"
 import * as Pages from "./page-routes.ts"
 import type { LoginLimits } from "./runner-access.ts"
@@ -54,13 +54,16 @@ export const layer = (options: CentralServerOptions) =>
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, REQUEST_BYTES_MAX)),
     Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
     Layer.provideMerge(
-      NodeHttpServer.layer(() => listener(options.tls), {
+      NodeHttpServer.layer(() => listenerOf(options), {
         host: options.host,
         port: options.port,
         gracefulShutdownTimeout: options.grace ?? GRACE
       })
     )
   )
+
+const listenerOf = ({ tls, trustedProxies }: CentralServerOptions) =>
+  trustedProxies === undefined ? listener(tls) : listener(tls, CONNECTIONS_MAX)
 
 const routes = (options: CentralServerOptions) =>
   Layer.mergeAll(

@@ -2,12 +2,18 @@
  * Guards a device's HTTP door: turns every failure into a problem document, and logs each request in
  * fields that name nobody.
  */
-import { type Cause, Clock, Effect, type Types } from "effect"
-import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { ByteSize, type Cause, Clock, Effect, type Types } from "effect"
+import {
+  HttpIncomingMessage,
+  HttpRouter,
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
 import { HttpApiError } from "effect/http-api"
 import { SqlError } from "effect/sql"
 import { MANAGER_ROUTES } from "../infrastructure/manager-api.ts"
-import { RUNNER_ROUTES } from "../infrastructure/runner-api.ts"
+import { REQUEST_BYTES_MAX, RUNNER_ROUTES } from "../infrastructure/runner-api.ts"
 import {
   codeOfStatus,
   type RunnerTrouble,
@@ -20,6 +26,10 @@ import { logFailure } from "./central-gate.ts"
 const HANDLER_DEADLINE = "60 seconds"
 /** So that a detail stays readable, however much was wrong with a request. */
 const DETAIL_MAX = 2_000
+
+/** What anybody may send who has not logged in: names and a password, each letter as an escape. */
+const STRANGER_BYTES_MAX = ByteSize.kibibytes(32)
+const ofStrangers = (path: string): boolean => /\/(?:login|enrol)$/u.test(path)
 
 const ROUTES = [...RUNNER_ROUTES, ...MANAGER_ROUTES]
 
@@ -37,7 +47,7 @@ export const layer = HttpRouter.middleware(
       const { method, url } = yield* HttpServerRequest.HttpServerRequest
       const started = yield* Clock.currentTimeMillis
       const path = url.split(/[?#;]/u, 1)[0] ?? url
-      const response = yield* answer.pipe(
+      const response = yield* limited(answer, path).pipe(
         Effect.timeoutOrElse({
           duration: HANDLER_DEADLINE,
           orElse: () => Effect.succeed(runnerProblem(TOO_SLOW))
@@ -52,10 +62,22 @@ export const layer = HttpRouter.middleware(
       yield* Effect.logInfo("answered").pipe(
         Effect.annotateLogs({ route, status: said.status, millis })
       )
-      return HttpServerResponse.setHeaders(said, { "x-content-type-options": "nosniff" })
+      return HttpServerResponse.setHeaders(said, {
+        // Names, answers, tasks: what a page or a file doesn't say to keep is kept nowhere.
+        ...(said.headers["cache-control"] === undefined && { "cache-control": "no-store" }),
+        "x-content-type-options": "nosniff"
+      })
     }),
   { global: true }
 )
+
+/** Five megabytes of JSON take a core for a quarter of a second: not from whom nobody knows. */
+const limited = <A, E, R>(answer: Effect.Effect<A, E, R>, path: string) =>
+  Effect.provideService(
+    answer,
+    HttpIncomingMessage.MaxBodySize,
+    ofStrangers(path) ? STRANGER_BYTES_MAX : REQUEST_BYTES_MAX
+  )
 
 const TOO_SLOW = runnerTrouble("unavailable", "The answer took too long. Try again.", {
   "retry-after": "5"

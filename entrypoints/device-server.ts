@@ -4,9 +4,9 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { type Duration, Effect, Layer } from "effect"
-import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
-import { REQUEST_BYTES_MAX, RunnerApi } from "../infrastructure/runner-api.ts"
+import { RunnerApi } from "../infrastructure/runner-api.ts"
 import * as Gate from "./device-gate.ts"
 import { listener, type Tls } from "./http-listener.ts"
 import * as PageRoutes from "./page-routes.ts"
@@ -45,7 +45,6 @@ export const layer = <R = never>(options: DeviceServerOptions, doors?: Doors<R>)
       maxParamLength: PARAMETER_MAX
     }
   }).pipe(
-    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, REQUEST_BYTES_MAX)),
     Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
     Layer.provideMerge(
       NodeHttpServer.layer(() => listener(options.tls), {

@@ -13,7 +13,9 @@ const KEEP_ALIVE_MILLIS = 30_000
 /** A connection on which nothing moves, in either direction, is given up. */
 const SILENCE_MILLIS = 120_000
 /** Open connections of one process: more than devices of a district, less than file handles. */
-const CONNECTIONS_MAX = 2_000
+export const CONNECTIONS_MAX = 2_000
+/** Of these one address has so many: a school behind one address, but never all of them. */
+const CONNECTIONS_EACH_MAX = 1_000
 const HEADER_BYTES_MAX = 16_384
 
 export interface Tls {
@@ -21,7 +23,8 @@ export interface Tls {
   readonly certPem: string
 }
 
-export const listener = (tls: Tls | undefined): Server => {
+/** `eachMax`: for who stands in front of others, as a proxy does, all of them. */
+export const listener = (tls: Tls | undefined, eachMax = eachMaxOf(tls)): Server => {
   const limits = {
     requestTimeout: REQUEST_MILLIS,
     headersTimeout: HEADERS_MILLIS,
@@ -35,8 +38,24 @@ export const listener = (tls: Tls | undefined): Server => {
   server.setTimeout(SILENCE_MILLIS)
   server.maxConnections = CONNECTIONS_MAX
   server.on("clientError", answerUnreadable)
+  const open = new Map<string, number>()
+  server.on("connection", (socket) => {
+    const from = socket.remoteAddress ?? ""
+    const count = (open.get(from) ?? 0) + 1
+    open.set(from, count)
+    socket.once("close", () => {
+      const left = (open.get(from) ?? 1) - 1
+      if (left === 0) open.delete(from)
+      else open.set(from, left)
+    })
+    if (count > eachMax) socket.destroy()
+  })
   return server
 }
+
+/** Without TLS everybody comes from this very machine, or from a proxy. */
+const eachMaxOf = (tls: Tls | undefined): number =>
+  tls === undefined ? CONNECTIONS_MAX : CONNECTIONS_EACH_MAX
 
 /** Even what cannot be parsed as HTTP gets a problem document, as long as the socket can take it. */
 const answerUnreadable = (error: NodeJS.ErrnoException, socket: Duplex) => {

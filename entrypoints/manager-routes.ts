@@ -4,7 +4,7 @@ import type { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { lookAtCentral, lookAtDevice } from "../application/diagnose.ts"
 import { contentsHere } from "../application/fetch-contents.ts"
-import { CentralAway, DeviceIdentity, History } from "../application/ports.ts"
+import { CentralAway, DeviceIdentity, History, Holdings } from "../application/ports.ts"
 import { deviceFacts, readiness } from "../application/readiness.ts"
 import { recheckingAlways } from "../application/recheck.ts"
 import { Outbox } from "../application/record-ports.ts"
@@ -19,7 +19,7 @@ import { enrolFromPage, fetchFirst, isPeopled, peerOf } from "./manager-enrol.ts
 import { Runs } from "./manager-runs.ts"
 import { findingText, type Language } from "./readiness-words.ts"
 import { fromCentral } from "./refusals.ts"
-import { type AccessOptions, entrance, layerLoggedIn, leave } from "./runner-access.ts"
+import { type AccessOptions, entrance, layerLoggedIn, leave, NOBODY } from "./runner-access.ts"
 import { readDevice } from "./settings.ts"
 import type { DevicePorts } from "./wiring.ts"
 
@@ -79,15 +79,24 @@ const layerManager = ({ directory, reach }: ManagerOptions) =>
     })
   )
 
-/** A test-taker or proctor who is logged in here is not meant. */
+/** A test-taker or proctor who is logged in here is not meant; nor whom central has removed since. */
 const asManager = <A, E, R>(verb: Effect.Effect<A, E, R>) =>
   Effect.flatMap(
-    Here,
-    ({ visitor }): Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R> =>
-      visitor.kind === "sync-manager"
-        ? verb
-        : Effect.succeed(runnerProblem(runnerTrouble("wrong-person", "Ask the sync manager.")))
+    notMeant,
+    (why): Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R> =>
+      why === undefined ? verb : Effect.succeed(runnerProblem(why))
   )
+
+const notMeant = Effect.gen(function* () {
+  const { visitor } = yield* Here
+  const holdings = yield* Holdings
+  const { kind, organisations, person } = visitor
+  if (kind !== "sync-manager") return runnerTrouble("wrong-person", "Ask the sync manager.")
+  for (const organisation of organisations) {
+    if ((yield* holdings.present(organisation, [person])).has(person)) return undefined
+  }
+  return NOBODY
+})
 
 const doorOf = Effect.fnUntraced(function* (directory: string) {
   const identity = yield* DeviceIdentity

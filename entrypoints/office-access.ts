@@ -15,7 +15,7 @@ import {
 import { makeRateLimiter } from "../infrastructure/rate-limit.ts"
 import type { LoginPost } from "../infrastructure/runner-api.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
-import { isForeign, LOGIN_LIMITS, type LoginLimits } from "./runner-access.ts"
+import { isForeign, LOGIN_LIMITS, type LoginLimits, loginTurns } from "./runner-access.ts"
 import { answered, tooMany } from "./runner-troubles.ts"
 
 /** Never without TLS, but for a browser on this very machine; never to another page, nor to scripts. */
@@ -47,6 +47,7 @@ const entrance = Effect.fnUntraced(function* (limits: LoginLimits) {
   const hashing = yield* Hashing
   const ofAddress = makeRateLimiter(limits.address)
   const ofLogin = makeRateLimiter(limits.login)
+  const turns = yield* loginTurns
   return Effect.fnUntraced(function* ({ login, password }: typeof LoginPost.Type) {
     const request = yield* HttpServerRequest.HttpServerRequest
     const address = Option.getOrElse(request.remoteAddress, () => "")
@@ -55,7 +56,7 @@ const entrance = Effect.fnUntraced(function* (limits: LoginLimits) {
     const wait = Math.max(...waits.map(Option.getOrElse(() => 0)))
     if (wait > 0) return runnerProblem(tooMany(wait))
     return yield* answered(
-      Effect.flatMap(enterOffice(login, password), (account) =>
+      Effect.flatMap(enterOffice(login, password).pipe(turns.withPermit(address)), (account) =>
         withCookie(account, fresh(officerOf(account)))
       )
     )

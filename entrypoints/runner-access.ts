@@ -1,5 +1,6 @@
 /** Lets people in at a device's HTTP door, and finds who a request is from. */
-import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import { availableParallelism } from "node:os"
+import { Duration, Effect, Layer, Option, PartitionedSemaphore, Redacted } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { logIn } from "../application/log-in.ts"
@@ -9,8 +10,9 @@ import type { Person } from "../domain/entity.ts"
 import { foldedLogin } from "../domain/login.ts"
 import { makeRateLimiter, type RateLimit } from "../infrastructure/rate-limit.ts"
 import { type LoginPost, RunnerApi } from "../infrastructure/runner-api.ts"
-import { COOKIE, Here, LoggedIn, PAGE_HEADER } from "../infrastructure/runner-door.ts"
+import { COOKIE, Here, LoggedIn, NOBODY_YET, PAGE_HEADER } from "../infrastructure/runner-door.ts"
 import { runnerProblem, runnerTrouble } from "../infrastructure/runner-problem.ts"
+import { AT_ONCE_MAX, makeShares } from "./one-persons-share.ts"
 import { answered, tooMany } from "./runner-troubles.ts"
 
 /** Tries of one login from one address, and of one address in all (a whole class may be behind). */
@@ -58,6 +60,7 @@ export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessO
   const hashing = yield* Hashing
   const ofAddress = makeRateLimiter(limits.address)
   const ofLogin = makeRateLimiter(limits.login)
+  const turns = yield* loginTurns
   return Effect.fnUntraced(function* (
     { login, password }: typeof LoginPost.Type,
     kinds: ReadonlyArray<Person["kind"]>
@@ -68,8 +71,9 @@ export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessO
     const waits = [yield* ofAddress(address), yield* ofLogin(who)]
     const wait = Math.max(...waits.map(Option.getOrElse(() => 0)))
     if (wait > 0) return runnerProblem(tooMany(wait))
+    const entered = logIn(login, password, kinds, address).pipe(turns.withPermit(address))
     return yield* answered(
-      Effect.map(logIn(login, password, kinds), ({ idleMillis, token, visitor }) =>
+      Effect.map(entered, ({ idleMillis, token, visitor }) =>
         HttpServerResponse.setCookieUnsafe(
           HttpServerResponse.jsonUnsafe(
             { token, idleSeconds: Math.floor(idleMillis / 1_000), person: personOf(visitor) },
@@ -83,6 +87,14 @@ export const entrance = Effect.fnUntraced(function* ({ limits, secure }: AccessO
     )
   })
 })
+
+/**
+ * A login costs a core for a while. As many run as there are cores, and addresses take turns: of those
+ * who wait, nobody waits behind all the tries of one other machine.
+ */
+export const loginTurns = Effect.suspend(() =>
+  PartitionedSemaphore.make<string>({ permits: availableParallelism() })
+)
 
 const COOKIE_RULES = { httpOnly: true, sameSite: "strict", path: "/" } as const
 
@@ -109,6 +121,7 @@ export const leave = Effect.gen(function* () {
 export const layerLoggedIn = Layer.effect(
   LoggedIn,
   Effect.map(Visitors, (visitors) => {
+    const inShare = makeShares(AT_ONCE_MAX)
     const asVisitor = Effect.fnUntraced(function* <A, E, R>(
       handler: Effect.Effect<A, E, R>,
       { credential }: { readonly credential: Redacted.Redacted }
@@ -119,7 +132,9 @@ export const layerLoggedIn = Layer.effect(
       const token = bearer === "" ? (request.cookies[COOKIE] ?? "") : bearer
       const visitor = yield* visitors.find(token)
       if (Option.isNone(visitor)) return runnerProblem(NOBODY)
-      return yield* Effect.provideService(handler, Here, { visitor: visitor.value, token })
+      if (bearer === "" && isOfAnother(request, visitor.value)) return runnerProblem(NOBODY)
+      const here = { visitor: visitor.value, token }
+      return yield* inShare(here.visitor.person, Effect.provideService(handler, Here, here))
     })
     return LoggedIn.of({ bearer: asVisitor, cookie: asVisitor })
   })
@@ -135,8 +150,14 @@ export const isForeign = ({ headers, method }: HttpServerRequest.HttpServerReque
   return headers[PAGE_HEADER] === undefined || (from !== undefined && from !== "same-origin")
 }
 
+/** Somebody else logged in beside a page: it must not go on in their name. */
+const isOfAnother = ({ headers }: HttpServerRequest.HttpServerRequest, { person }: Visitor) => {
+  const shown = headers[PAGE_HEADER] ?? NOBODY_YET
+  return shown !== NOBODY_YET && shown !== person
+}
+
 export const FOREIGN = runnerTrouble(
   "cross-site",
   `With the cookie, send the header ${PAGE_HEADER} too.`
 )
-const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")
+export const NOBODY = runnerTrouble("login-needed", "Log in, then send the token that you get.")

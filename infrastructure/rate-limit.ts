@@ -18,7 +18,8 @@ export const makeRateLimiter = (limit: RateLimit) => {
   return (key: string): Effect.Effect<Option.Option<number>> =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       const open = windows.get(key)
-      if (open !== undefined && now - open.since < limit.windowMillis) {
+      // A window of a later time is of a clock since set back: nobody waits until then.
+      if (open !== undefined && open.since <= now && now - open.since < limit.windowMillis) {
         open.tries += 1
         return open.tries > limit.tries
           ? Option.some(open.since + limit.windowMillis - now)

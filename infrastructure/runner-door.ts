@@ -9,8 +9,13 @@ import { PROBLEM_TYPE } from "./http-answers.ts"
 import { RunnerProblem } from "./runner-problem.ts"
 
 export const COOKIE = "testferry"
-/** A page that is let in by the cookie sends it with every write, with any value. */
+/**
+ * A page that is let in by the cookie sends it with every write: the id of the person whom it shows, or
+ * `NOBODY_YET`. Two windows of a browser have one cookie, of whoever logged in last.
+ */
 export const PAGE_HEADER = "testferry-page"
+/** What a page says that does not know yet who is logged in. */
+export const NOBODY_YET = "1"
 
 /** Who the token of a request belongs to. */
 export class Here extends Context.Service<

@@ -3,6 +3,7 @@ import path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
+import { remove } from "../application/remove.ts"
 import { layerQuiet } from "../entrypoints/central-server.ts"
 import * as DeviceServer from "../entrypoints/device-server.ts"
 import { layerManagerDoor } from "../entrypoints/manager-routes.ts"
@@ -14,6 +15,7 @@ import { MANAGER_ROUTES } from "../infrastructure/manager-api.ts"
 import { exam } from "./support/exam.ts"
 import * as Office from "./support/office.ts"
 import { ask } from "./support/runner-client.ts"
+import { synced } from "./support/town.ts"
 
 const MANAGER = "/manager/v1"
 /** What is answered before anybody has logged in. */
@@ -96,6 +98,19 @@ describe("the door of sync managers", () => {
           assert.deepStrictEqual([status, json.code], [403, "wrong-person"], `${login} ${pattern}`)
         }
       }
+    })
+  )
+
+  it.live("closes for a manager whom central has removed, though they are logged in", () =>
+    Effect.gen(function* () {
+      const { base, world } = yield* opened()
+      const token = yield* tokenOf(base, MANAGER, "mia")
+      const overview = ask(base, "GET", `${MANAGER}/overview`, { token })
+      assert.strictEqual((yield* overview).status, 200)
+      yield* world.office(Effect.flatMap(Office.idOfPerson("mia"), (id) => remove([id])))
+      yield* world.on(synced({ confirmRemovals: true }))
+      const { json, status } = yield* overview
+      assert.deepStrictEqual([status, json.code], [401, "login-needed"])
     })
   )
 

@@ -22,6 +22,12 @@ const PATIENCE_MILLIS = 20_000
 /** A file takes its time on a slow line, and central up to a minute with what is in it. */
 const PATIENCE_FILE_MILLIS = 180_000
 
+/**
+ * Whom this window shows. Windows of a browser share a cookie: what is meant as one person must not
+ * be done as another who logged in beside them.
+ */
+let shown = "1"
+
 const call = async (method, path, body, file) => {
   let answer
   try {
@@ -31,7 +37,7 @@ const call = async (method, path, body, file) => {
       cache: "no-store",
       signal: AbortSignal.timeout(file === undefined ? PATIENCE_MILLIS : PATIENCE_FILE_MILLIS),
       headers: {
-        "testferry-page": "1",
+        "testferry-page": shown,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...(file === undefined ? {} : { "content-type": "text/csv" })
       },
@@ -49,6 +55,8 @@ const call = async (method, path, body, file) => {
     json = {}
   }
   if (!answer.ok) throw new Trouble(answer.status, json.code ?? "internal", json.detail ?? "")
+  if (path.endsWith("/login")) shown = json.person?.id ?? "1"
+  if (path.endsWith("/me")) shown = json.id ?? "1"
   return json
 }
 

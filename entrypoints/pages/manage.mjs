@@ -1,5 +1,5 @@
 /** The way of a sync manager: connect once, log in, press the button, read what came of it. */
-import { doorAt } from "./api.mjs"
+import { get as ask, doorAt } from "./api.mjs"
 import { confirmIn } from "./dialogs.mjs"
 import { el, say, show } from "./elements.mjs"
 import { languages } from "./languages.mjs"
@@ -52,6 +52,7 @@ const start = async () => {
   if (!door.enrolled) return showEnrol(door, start)
   if (!door.peopled) return showFirst(door, start)
   try {
+    await ask("/me")
     desk.overview = await get("/overview")
   } catch (trouble) {
     return showLogin([401, 403].includes(trouble.status) ? "" : messageOf(trouble))

@@ -80,6 +80,7 @@ const testRow = (delivery, person, notice) => {
         session ?? (await post("/executions", { delivery: delivery.delivery, eligibility }))
       await approach(execution, person)
     } catch (trouble) {
+      if (trouble.code === "login-needed") return showLogin(t("loggedOut"))
       notice.textContent = messageOf(trouble)
       event.target.disabled = false
     }
@@ -128,6 +129,8 @@ const approach = async (execution, person) => {
     if (how.code === "ended" || how.code === "terminated" || how.code === "cancelled") {
       return showEnd(person, "ended")
     }
+    // As when another runner has begun it: to try again would be to try for ever.
+    if (how.code === "wrong-stage" || how.code === "not-found") return showTests(person)
     return approach(execution, person).catch(() => showTests(person))
   })
 }
@@ -152,8 +155,14 @@ const wait = (execution, person, why) => {
   )
   const look = async () => {
     if (over) return
-    const session = await get(`/executions/${encodeURIComponent(execution)}`).catch(() => null)
+    const session = await get(`/executions/${encodeURIComponent(execution)}`).catch((trouble) =>
+      trouble.code === "login-needed" ? trouble : null
+    )
     if (over) return
+    if (session?.code === "login-needed") {
+      over = true
+      return showLogin(t("loggedOut"))
+    }
     if (session === null || ["awaiting", "paused"].includes(session.stage)) {
       return setTimeout(look, POLL_MILLIS)
     }
