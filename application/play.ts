@@ -18,8 +18,8 @@ import { conclude, marked, scoreEnded } from "./play-score.ts"
 import { itemPart, itemText, type Table, turn } from "./play-turn.ts"
 import { Hashing } from "./ports.ts"
 import type { Visitor } from "./session-ports.ts"
-import { Stale } from "./session-saves.ts"
-import { ownSession } from "./session-step.ts"
+import { isPlayed, Stale } from "./session-saves.ts"
+import { ownSession, unlockSession } from "./session-step.ts"
 
 /** Where the test-taker stands. The first time, their route is drawn, and never again. */
 export const view = Effect.fn("view")(function* (visitor: Visitor, execution: ExecutionId) {
@@ -280,6 +280,19 @@ export const complete = Effect.fn("complete")(function* (
     })
   )
   return yield* finish(visitor, execution)
+})
+
+/**
+ * Finishes one's own session, however it was sat: what this device plays is handed in early, and scored.
+ * Fails like `complete`.
+ */
+export const handIn = Effect.fn("handIn")(function* (visitor: Visitor, execution: ExecutionId) {
+  const session = yield* ownSession(visitor, execution)
+  if (session.stage !== "started") return yield* finish(visitor, execution)
+  yield* unlockSession(session, visitor)
+  return (yield* isPlayed(execution))
+    ? yield* complete(visitor, execution, true)
+    : yield* finish(visitor, execution)
 })
 
 const allowed = <A>(outcome: Result.Result<A, Sequence.Refusal>) =>

@@ -1,7 +1,7 @@
 /** Connects what a test runner asks to the verbs of sitting. */
 import { Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { finish } from "../application/end-session.ts"
+import { handIn } from "../application/play.ts"
 import { Moments } from "../application/session-ports.ts"
 import { ownSession } from "../application/session-step.ts"
 import { begin, enter, files, mayRead, offered, pause, save, saved } from "../application/sit.ts"
@@ -22,7 +22,7 @@ export const layerRunner = HttpApiBuilder.group(RunnerApi, "runner", (handlers) 
     session: ({ params }) => own(params, ownSession),
     start: ({ params }) => own(params, enter),
     pause: ({ params }) => own(params, pause),
-    finish: ({ params }) => own(params, finish),
+    finish: ({ params }) => own(params, handIn),
     saved: ({ params: { execution } }) =>
       answered(
         asVisitor((visitor) =>

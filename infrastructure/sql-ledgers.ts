@@ -108,10 +108,17 @@ export const layerSealedStore = Layer.effect(
   })
 )
 
+/** Longer than any wait: whoever guesses gains nothing by waiting for this. */
+const TRIES_KEPT_MILLIS = 24 * 3_600_000
+
 export const layerLoginTries = Layer.effect(
   LoginTries,
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    // Rows of logins that nobody has are never cleared by a right password. A full disk keeps them, and
+    // keeps nobody from working.
+    const old = (yield* Clock.currentTimeMillis) - TRIES_KEPT_MILLIS
+    yield* Effect.ignore(sql`DELETE FROM login_tries WHERE not_before_ms < ${old}`)
     const rowOf = SqlSchema.findAll({
       Request: Schema.String,
       Result: Schema.Struct({ not_before_ms: Schema.Int }),

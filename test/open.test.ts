@@ -317,6 +317,21 @@ describe("a login that is refused", () => {
     })
   )
 
+  it.live("is forgotten after a day, when the device starts: nobody has most of such logins", () =>
+    Effect.gen(function* () {
+      const { device, on, root } = yield* town
+      yield* on(Effect.flip(open("nobody", "guessed today")))
+      yield* on(
+        Observe.tamper("INSERT INTO login_tries VALUES (?, 9, ?)", ["old", Date.now() - 90_000_000])
+      )
+      const copy = path.join(root, "as it was")
+      device.copyTo(copy)
+      yield* device.reopen(device.restoreFrom(copy))
+      const kept = yield* on(Observe.tamper("SELECT failures FROM login_tries"))
+      assert.deepStrictEqual(kept, [{ failures: 1 }])
+    })
+  )
+
   it.live("is counted before it is worked on: of many at once one is tried", () =>
     Effect.gen(function* () {
       const { on } = yield* town

@@ -7,6 +7,7 @@ import {
   complete,
   endAttempt,
   flag,
+  handIn,
   move,
   openItem,
   saveResponses,
@@ -130,6 +131,30 @@ describe("playing a test", () => {
         // No scorer was there: the answer waits for somebody who has one.
         assert.strictEqual(values.get("pendingResponseProcessing"), "true")
       }
+    })
+  )
+
+  it.live("is handed in and scored as well by a runner that only finishes the session", () =>
+    Effect.gen(function* () {
+      const { keys, on } = yield* school("rivers")
+      const { execution, visitor } = yield* on(sitting("ada", "rivers"))
+      yield* on(view(visitor, execution))
+      yield* on(openItem(visitor, execution, "mouth", url))
+      yield* on(saveResponses(visitor, execution, "mouth", said(1, "A")))
+      assert.strictEqual((yield* on(handIn(visitor, execution))).stage, "finished")
+      assert.strictEqual((yield* on(handIn(visitor, execution))).stage, "finished")
+      const [result] = yield* on(resultOf)
+      const { document } = yield* openResult(keys.active, result?.body ?? "")
+      const [test, item] = document.variables
+      assert.deepStrictEqual(
+        [test, item].map((set) => set?.variables.map(({ identifier }) => identifier).slice(-1)),
+        [["pendingOutcomeProcessing"], ["pendingResponseProcessing"]]
+      )
+      const values = new Map(item?.variables.map((one) => [one.identifier, one.values?.[0]?.value]))
+      assert.deepStrictEqual(
+        [values.get("RESPONSE"), values.get("numAttempts"), values.get("completionStatus")],
+        ["A", "1", "completed"]
+      )
     })
   )
 
